@@ -1,0 +1,113 @@
+"""AccessLogBucket: where S3 delivers the server access logs of other buckets."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk_encrypted_data import policies, validation
+from cdk_encrypted_data.policies import bucket as bucket_policy
+from cdk_encrypted_data.pseudo_parameters import pseudo_parameters
+
+RETENTION_DAYS = (1, 36_500)
+"""The shortest and the longest time that logs are kept, in days."""
+
+_DEFAULT_RETENTION_DAYS = 365
+
+
+class AccessLogBucket(Construct):
+    """A bucket that only S3's log delivery writes to, for buckets of the same account and Region.
+
+    Logs are encrypted with SSE-S3, the only encryption that AWS documents for a log bucket: under a customer managed
+    key S3 may deliver logs that nobody can read. The bucket keeps versions, takes no ACLs, is closed to the public, refuses
+    plain HTTP and old TLS, refuses every writer but log delivery, and expires logs. It isn't logged itself and has no
+    Object Lock, which S3 doesn't allow on a log bucket.
+
+    Stateful: the bucket, retained when it leaves the template unless ``removal_policy`` says otherwise, and its policy
+    with it. A new ``bucket_name`` replaces it.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002 - the CDK's name for it
+        *,
+        bucket_name: str | None = None,
+        retention: cdk.Duration | None = None,
+        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
+    ) -> None:
+        """Make the bucket and its policy.
+
+        Args:
+            scope: The construct to put it into.
+            id: Its id there. Part of the logical id: changing it makes a new bucket.
+            bucket_name: Default: CloudFormation makes one.
+            retention: How long logs are kept: 1 to 36500 days. Default: 365 days.
+            removal_policy: What happens to the bucket when it leaves the template. Default: it stays. CloudFormation
+                deletes no bucket that holds logs.
+
+        Raises:
+            ValueError: If an argument is out of bounds.
+        """
+        validation.check_text(id, "bucket_name", bucket_name, validation.BUCKET_NAME)
+        validation.check_days(id, "retention", retention, RETENTION_DAYS)
+        validation.check_removal_policy(id, "removal_policy", removal_policy)
+
+        super().__init__(scope, id)
+        self._bucket = s3.Bucket(
+            self,
+            "Bucket",
+            bucket_name=bucket_name,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            blocked_encryption_types=[s3.BlockedEncryptionType.SSE_C],
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            versioned=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="ExpireLogs",
+                    expiration=retention or cdk.Duration.days(_DEFAULT_RETENTION_DAYS),
+                    noncurrent_version_expiration=cdk.Duration.days(1),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                )
+            ],
+            removal_policy=removal_policy,
+        )
+        arn = self._bucket.bucket_arn
+        statements = [
+            *bucket_policy.refuse_weak_transport(arn, minimum_tls_version="1.2"),
+            *bucket_policy.refuse_other_writers(arn),
+        ]
+        self._bucket.policy = s3.BucketPolicy(
+            self,
+            "Policy",
+            bucket=self._bucket,
+            document=iam.PolicyDocument.from_json(policies.document(statements)),
+            removal_policy=removal_policy,
+        )
+
+    @property
+    def bucket(self) -> s3.Bucket:
+        """The bucket."""
+        return self._bucket
+
+    def allow_delivery(self, *, source: s3.IBucket, prefix: str) -> None:
+        """Allow S3 to deliver a bucket's logs under a prefix; `EncryptedBucket` calls it for its ``access_log_bucket``.
+
+        A source in another stack may deliver as any bucket of this account: naming it would make both stacks need each
+        other, since the source names this bucket.
+        """
+        validation.check_text(self.node.id, "prefix", prefix, validation.LOG_PREFIX)
+        here = pseudo_parameters()
+        same_stack = cdk.Stack.of(source).node.addr == cdk.Stack.of(self).node.addr
+        statement = bucket_policy.allow_log_delivery(
+            self._bucket.bucket_arn,
+            prefix=prefix,
+            source_bucket_arn=source.bucket_arn if same_stack else f"arn:{here.partition}:s3:::*",
+            source_account=here.account,
+        )
+        self._bucket.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
