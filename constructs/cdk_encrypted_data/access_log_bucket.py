@@ -8,8 +8,8 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_encrypted_data import policies, validation
+from cdk_encrypted_data.interned import block_all_public_access, block_sse_c, days, pseudo_parameters
 from cdk_encrypted_data.policies import bucket as bucket_policy
-from cdk_encrypted_data.pseudo_parameters import pseudo_parameters
 
 RETENTION_DAYS = (1, 36_500)
 """The shortest and the longest time that logs are kept, in days."""
@@ -21,9 +21,9 @@ class AccessLogBucket(Construct):
     """A bucket that only S3's log delivery writes to, for buckets of the same account and Region.
 
     Logs are encrypted with SSE-S3, the only encryption that AWS documents for a log bucket: under a customer managed
-    key S3 may deliver logs that nobody can read. The bucket keeps versions, takes no ACLs, is closed to the public, refuses
-    plain HTTP and old TLS, refuses every writer but log delivery, and expires logs. It isn't logged itself and has no
-    Object Lock, which S3 doesn't allow on a log bucket.
+    key S3 may deliver logs that nobody can read. The bucket keeps versions, takes no ACLs, is closed to the public,
+    refuses plain HTTP and old TLS, refuses every writer but log delivery, and expires logs. It isn't logged itself and
+    has no Object Lock, which S3 doesn't allow on a log bucket.
 
     Stateful: the bucket, retained when it leaves the template unless ``removal_policy`` says otherwise, and its policy
     with it. A new ``bucket_name`` replaces it.
@@ -63,16 +63,16 @@ class AccessLogBucket(Construct):
             "Bucket",
             bucket_name=bucket_name,
             encryption=s3.BucketEncryption.S3_MANAGED,
-            blocked_encryption_types=[s3.BlockedEncryptionType.SSE_C],
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            blocked_encryption_types=[block_sse_c()],
+            block_public_access=block_all_public_access(),
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     id="ExpireLogs",
-                    expiration=retention or cdk.Duration.days(_DEFAULT_RETENTION_DAYS),
-                    noncurrent_version_expiration=cdk.Duration.days(1),
-                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                    expiration=retention or days(_DEFAULT_RETENTION_DAYS),
+                    noncurrent_version_expiration=days(1),
+                    abort_incomplete_multipart_upload_after=days(1),
                 )
             ],
             removal_policy=removal_policy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Sequence
@@ -12,8 +13,8 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk_encrypted_data import policies, validation
+from cdk_encrypted_data.interned import pseudo_parameters
 from cdk_encrypted_data.policies import key as key_policy
-from cdk_encrypted_data.pseudo_parameters import pseudo_parameters
 
 ROTATION_DAYS = (90, 2560)
 """The shortest and the longest rotation period that KMS takes, in days."""
@@ -25,7 +26,7 @@ _ALIAS_PATH_LENGTH = 120
 
 
 class CustomerManagedKey(Construct):
-    """A symmetric KMS key for data in S3, with an alias, a Name tag, rotation and a policy that opens it to no stranger.
+    """A symmetric KMS key for data in S3, with an alias, a Name tag, rotation and a policy that admits no stranger.
 
     The key works only through S3 and only for this account. Nobody makes grants on it but AWS services. By default the
     account's IAM policies decide who administers and who uses it, so the account can always recover it. Name
@@ -98,28 +99,20 @@ class CustomerManagedKey(Construct):
 
         super().__init__(scope, id)
         self._users = frozenset(user_arns)
-        path = self.node.path
-        here = pseudo_parameters()
-        statements = [
-            *key_policy.administration(here.account_root_arn, administrators=administrator_arns),
-            *key_policy.use_through_s3(
-                here.account_root_arn,
-                account=here.account,
-                region=here.region,
-                users=user_arns,
-                bucket_arns=bucket_arns,
-            ),
-            *key_policy.refuse_grants_to_people(),
-        ]
+        path = self.to_string()
+        if administrator_arns or user_arns or bucket_arns:
+            statements = [_l2(each) for each in _statements(administrator_arns, user_arns, bucket_arns)]
+        else:
+            statements = _default_statements()
         self._key = kms.Key(
             self,
             "Resource",
-            alias=alias_name or f"alias/{here.stack_name}/{_path_in_alias(path)}",
+            alias=alias_name or f"alias/{pseudo_parameters().stack_name}/{_path_in_alias(path)}",
             description=description or f"Encrypts the data of {path} in S3",
             enable_key_rotation=True,
             rotation_period=rotation_period,
             pending_window=pending_window,
-            policy=iam.PolicyDocument.from_json(policies.document(statements)),
+            policy=iam.PolicyDocument(statements=statements),
             removal_policy=removal_policy,
         )
         cdk.Tags.of(self._key).add("Name", path)
@@ -161,7 +154,7 @@ class CustomerManagedKey(Construct):
         validation.check_sources(owner, source_arns, source_account)
         condition = policies.source_condition(source_arns, source_account)
         statement = key_policy.allow_service(service, actions=actions, condition=condition)
-        self._key.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
+        self._key.add_to_resource_policy(_l2(statement))
 
     def allow_cloudwatch_logs(self, *, log_group_name: str) -> None:
         """Allow CloudWatch Logs of this Region to encrypt this account's log groups under the key.
@@ -177,7 +170,7 @@ class CustomerManagedKey(Construct):
             region=here.region,
             log_group_arn=f"arn:{here.partition}:logs:{here.region}:{here.account}:log-group:{log_group_name}",
         )
-        self._key.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
+        self._key.add_to_resource_policy(_l2(statement))
 
     def check_user(self, grantee: iam.IGrantable) -> None:
         """Refuse a grantee to whom the key policy gives nothing.
@@ -197,6 +190,26 @@ class CustomerManagedKey(Construct):
                 allowed="the key's users",
                 remedy="add it to users: a key that names its users works for nobody else",
             )
+
+
+def _statements(administrators: list[str], users: list[str], buckets: Sequence[str]) -> list[policies.Statement]:
+    here = pseudo_parameters()
+    root = here.account_root_arn
+    return [
+        *key_policy.administration(root, administrators=administrators),
+        *key_policy.use_through_s3(root, account=here.account, region=here.region, users=users, bucket_arns=buckets),
+        *key_policy.refuse_grants_to_people(),
+    ]
+
+
+@functools.cache
+def _default_statements() -> list[iam.PolicyStatement]:
+    """Return the statements of a key without options: for every such key the same, so frozen and shared."""
+    return [_l2(each).freeze() for each in _statements([], [], [])]
+
+
+def _l2(statement: policies.Statement) -> iam.PolicyStatement:
+    return iam.PolicyStatement.from_json(statement)
 
 
 def _path_in_alias(path: str) -> str:

@@ -18,10 +18,10 @@ from constructs import Construct
 from cdk_encrypted_data import policies, validation
 from cdk_encrypted_data.access_log_bucket import AccessLogBucket
 from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
+from cdk_encrypted_data.interned import block_all_public_access, block_sse_c, days, pseudo_parameters
 from cdk_encrypted_data.policies import access
 from cdk_encrypted_data.policies import bucket as bucket_policy
 from cdk_encrypted_data.policies import key as key_policy
-from cdk_encrypted_data.pseudo_parameters import pseudo_parameters
 
 NONCURRENT_VERSION_DAYS = (1, 36_500)
 """How long non-current versions may be kept, in days."""
@@ -233,20 +233,20 @@ class EncryptedBucket(Construct):
             # One request to KMS for many objects; S3 has none for DSSE.
             bucket_key_enabled=True if encryption is ServerSideEncryption.SSE_KMS else None,
             blocked_encryption_types=[
-                s3.BlockedEncryptionType.SSE_C
+                block_sse_c()
                 if customer_provided_keys is CustomerProvidedKeys.BLOCKED
                 else s3.BlockedEncryptionType.NONE
             ],
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            block_public_access=block_all_public_access(),
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     id="Retention",
                     noncurrent_version_expiration=noncurrent_version_expiration
-                    or cdk.Duration.days(_DEFAULT_NONCURRENT_VERSION_DAYS),
+                    or days(_DEFAULT_NONCURRENT_VERSION_DAYS),
                     abort_incomplete_multipart_upload_after=abort_incomplete_multipart_upload_after
-                    or cdk.Duration.days(_DEFAULT_ABORT_UPLOAD_DAYS),
+                    or days(_DEFAULT_ABORT_UPLOAD_DAYS),
                     transitions=list(transitions) or None,
                     noncurrent_version_transitions=list(noncurrent_version_transitions) or None,
                 ),

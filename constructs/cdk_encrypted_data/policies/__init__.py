@@ -19,8 +19,8 @@ class Statement(TypedDict, total=False):
     Sid: str
     Effect: str
     Principal: str | dict[str, str | list[str]]
-    Action: list[str]
-    Resource: list[str]
+    Action: str | list[str]
+    Resource: str | list[str]
     Condition: Condition
 
 

@@ -45,7 +45,7 @@ def delete(bucket_arn: str, objects: str, *, key_arn: str | None, region: str) -
 
 
 def _allow(actions: tuple[str, ...] | list[str], resource: str) -> Statement:
-    return {"Effect": "Allow", "Action": list(actions), "Resource": [resource]}
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
 
 
 def _use_key(actions: tuple[str, ...], bucket_arn: str, key_arn: str | None, region: str) -> list[Statement]:

@@ -51,7 +51,7 @@ def refuse_other_encryption(
         header_required: Refuse also an upload that names no encryption (strict mode).
         customer_provided_keys_refused: Refuse SSE-C.
     """
-    objects = [f"{bucket_arn}/*"]
+    objects = f"{bucket_arn}/*"
     statements: list[Statement] = []
 
     def refuse(sid: str, condition: Condition) -> None:
@@ -88,8 +88,8 @@ def allow_log_delivery(bucket_arn: str, *, prefix: str, source_bucket_arn: str, 
     return {
         "Effect": "Allow",
         "Principal": {"Service": LOG_DELIVERY},
-        "Action": ["s3:PutObject"],
-        "Resource": [f"{bucket_arn}/{prefix}*"],
+        "Action": "s3:PutObject",
+        "Resource": f"{bucket_arn}/{prefix}*",
         "Condition": source_condition([source_bucket_arn], source_account),
     }
 
@@ -97,8 +97,8 @@ def allow_log_delivery(bucket_arn: str, *, prefix: str, source_bucket_arn: str, 
 def refuse_other_writers(bucket_arn: str) -> list[Statement]:
     """Refuse every write but log delivery, so that a log says what S3 saw and nothing else."""
     # A missing key makes StringNotEquals true: whoever isn't a service principal is refused.
-    only_delivery = {"StringNotEquals": {"aws:PrincipalServiceName": LOG_DELIVERY}}
-    return [_deny("RefuseOtherWritersThanLogDelivery", "s3:PutObject", [f"{bucket_arn}/*"], only_delivery)]
+    only_delivery: Condition = {"StringNotEquals": {"aws:PrincipalServiceName": LOG_DELIVERY}}
+    return [_deny("RefuseOtherWritersThanLogDelivery", "s3:PutObject", f"{bucket_arn}/*", only_delivery)]
 
 
 def allow_service_read(bucket_arn: str, *, service: str, condition: Condition) -> Statement:
@@ -106,18 +106,18 @@ def allow_service_read(bucket_arn: str, *, service: str, condition: Condition) -
     return {
         "Effect": "Allow",
         "Principal": {"Service": service},
-        "Action": ["s3:GetObject"],
-        "Resource": [f"{bucket_arn}/*"],
+        "Action": "s3:GetObject",
+        "Resource": f"{bucket_arn}/*",
         "Condition": condition,
     }
 
 
-def _deny(sid: str, action: str, resources: list[str], condition: Condition) -> Statement:
+def _deny(sid: str, action: str, resources: str | list[str], condition: Condition) -> Statement:
     return {
         "Sid": sid,
         "Effect": "Deny",
         "Principal": "*",
-        "Action": [action],
+        "Action": action,
         "Resource": resources,
         "Condition": condition,
     }

@@ -115,7 +115,7 @@ def refuse_grants_to_people() -> list[Statement]:
 
     A grant gives access that no policy shows.
     """
-    for_people = {"BoolIfExists": {"kms:GrantIsForAWSResource": "false"}}
+    for_people: Condition = {"BoolIfExists": {"kms:GrantIsForAWSResource": "false"}}
     return [_deny("RefuseGrantsExceptForAwsServices", "*", ("kms:CreateGrant",), for_people)]
 
 
@@ -125,7 +125,7 @@ def allow_service(service: str, *, actions: Sequence[str], condition: Condition)
         "Effect": "Allow",
         "Principal": {"Service": service},
         "Action": list(actions),
-        "Resource": ["*"],
+        "Resource": "*",
         "Condition": condition,
     }
 
@@ -144,7 +144,7 @@ def allow_cloudwatch_logs(*, region: str, log_group_arn: str) -> Statement:
             "kms:ReEncryptFrom",
             "kms:ReEncryptTo",
         ],
-        "Resource": ["*"],
+        "Resource": "*",
         # CloudWatch Logs sends no aws:SourceArn here; the encryption context names the log group.
         "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_group_arn}},
     }
@@ -163,7 +163,7 @@ def _allow(
         "Effect": "Allow",
         "Principal": {"AWS": principals},
         "Action": list(actions),
-        "Resource": ["*"],
+        "Resource": "*",
     }
     return {**statement, "Condition": condition} if condition else statement
 
