@@ -50,15 +50,16 @@ lock: .venv/.installed  ## compile the locks anew from pyproject.toml and packag
 clean:  ## remove what make made
 	rm -rf .venv .embedded-aws node_modules cdk.out dist
 
-.venv/.installed: requirements/dev.txt
+.venv/.installed: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("cdk-encrypted-data is developed on Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes --progress-bar off -q -r $<
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes --progress-bar off -q -r requirements/dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -q -e .
 	@touch $@
 
 .embedded-aws/.installed: requirements/embedded-aws.txt
 	$(PYTHON) -m venv --clear .embedded-aws
-	.embedded-aws/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes --progress-bar off -q -r $<
+	.embedded-aws/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes --progress-bar off -q -r requirements/embedded-aws.txt
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed

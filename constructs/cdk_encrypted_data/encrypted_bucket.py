@@ -94,7 +94,7 @@ _L2_ENCRYPTION = {
 class _Access(Protocol):
     def __call__(
         self, bucket_arn: str, objects: str, *, key_arn: str | None, region: str
-    ) -> list[policies.Statement]: ...
+    ) -> list[access.Permission]: ...
 
 
 class EncryptedBucket(Construct):
@@ -392,11 +392,11 @@ class EncryptedBucket(Construct):
             destination_bucket_name=log_bucket.bucket.bucket_name, log_file_prefix=prefix
         )
 
-    def _grant(self, grantee: iam.IGrantable, pattern: str, statements_for: _Access) -> iam.Grant:
+    def _grant(self, grantee: iam.IGrantable, pattern: str, permissions_for: _Access) -> iam.Grant:
         validation.check_text(self.node.id, "objects_key_pattern", pattern, validation.OBJECTS_KEY_PATTERN)
         if self._own_key is not None:
             self._own_key.check_user(grantee)
-        statements = statements_for(
+        permissions = permissions_for(
             self._bucket.bucket_arn,
             pattern,
             key_arn=self._key.key_arn if self._key else None,
@@ -405,11 +405,11 @@ class EncryptedBucket(Construct):
         grants = [
             iam.Grant.add_to_principal(
                 grantee=grantee,
-                actions=statement["Action"],
-                resource_arns=statement["Resource"],
-                conditions=statement.get("Condition"),
+                actions=list(permission.actions),  # jsii takes no tuples
+                resource_arns=[permission.resource],
+                conditions=permission.condition,
             )
-            for statement in statements
+            for permission in permissions
         ]
         if not all(grant.success for grant in grants):
             raise validation.refusal(

@@ -1,0 +1,23 @@
+"""The app that `cdk synth` and `cdk deploy` run: the only place that looks at the outside world."""
+
+from __future__ import annotations
+
+import os
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
+
+from stacks.encrypted_data import EncryptedDataStack
+from stacks.settings import Settings
+
+app = cdk.App()
+stack = EncryptedDataStack(
+    app,
+    "EncryptedData",
+    settings=Settings.from_context(app.node.get_all_context()),
+    # Set by the CDK CLI from the credentials it is run with; without credentials the templates fit any environment.
+    env=cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
+)
+for pack in (AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks):
+    cdk.Validations.of(app).add_plugins(pack(app))
+app.synth()

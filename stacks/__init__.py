@@ -1,0 +1,1 @@
+"""The app's stacks: they name and wire constructs of the library."""

@@ -1,0 +1,94 @@
+"""The stack of encrypted buckets, their keys, their access logs and the policies that give access to them."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket, ServerSideEncryption
+from stacks.acknowledgements import DEFAULT_KMS, REPLICATION, acknowledge, objects_of
+from stacks.settings import BucketSettings, Settings
+
+
+class EncryptedDataStack(cdk.Stack):
+    """A log bucket and, for each bucket of the settings, the bucket with a key and two policies to attach.
+
+    A reader's policy lists and reads; a writer's stores and deletes and reads nothing. Each is a managed policy whose
+    ARN is an output, for whoever gives people and services their roles.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, settings: Settings, env: cdk.Environment | None = None) -> None:  # noqa: A002
+        """Make the stack.
+
+        Args:
+            scope: The app or stage.
+            id: The stack's id and name.
+            settings: What to deploy.
+            env: Account and Region. Default: wherever the template is deployed.
+        """
+        super().__init__(scope, id, env=env, description="Buckets encrypted under customer managed KMS keys")
+        self.access_logs = AccessLogBucket(self, "AccessLogs", removal_policy=settings.removal_policy)
+        acknowledge(
+            self.access_logs.bucket,
+            REPLICATION,
+            reason="Access logs are delivered best-effort and kept for a year; the data itself is what has to survive.",
+        )
+        acknowledge(
+            self.access_logs.bucket,
+            DEFAULT_KMS,
+            reason="SSE-S3 is the only encryption AWS documents for the target of server access logs; under a customer "
+            "managed key S3 may deliver logs that nobody can read.",
+        )
+        self.buckets = {each.name: self._bucket(each, settings.removal_policy) for each in settings.buckets}
+
+    def _bucket(self, settings: BucketSettings, removal_policy: cdk.RemovalPolicy) -> EncryptedBucket:
+        name = settings.name
+        key = None
+        if settings.administrators or settings.users:
+            key = CustomerManagedKey(
+                self,
+                f"{name}Key",
+                administrators=[iam.ArnPrincipal(arn) for arn in settings.administrators],
+                users=[iam.ArnPrincipal(arn) for arn in settings.users],
+                removal_policy=removal_policy,
+            )
+        bucket = EncryptedBucket(
+            self,
+            name,
+            key=key,
+            encryption=settings.encryption,
+            upload_policy=settings.upload_policy,
+            access_log_bucket=self.access_logs,
+            removal_policy=removal_policy,
+        )
+        acknowledge(
+            bucket.bucket,
+            REPLICATION,
+            reason="This stack keeps its data in one Region by design; versions are what recovers overwritten objects.",
+        )
+        if settings.encryption is ServerSideEncryption.SSE_S3:
+            acknowledge(bucket.bucket, DEFAULT_KMS, reason="SSE-S3 was chosen for this bucket by name in the settings.")
+        reader = iam.ManagedPolicy(self, f"{name}Reader", description=f"Lists and reads the bucket {name}")
+        bucket.grant_read(reader)
+        writer = iam.ManagedPolicy(
+            self, f"{name}Writer", description=f"Stores and deletes objects of the bucket {name}"
+        )
+        bucket.grant_write(writer)
+        bucket.grant_delete(writer)
+        for policy in (reader, writer):
+            acknowledge(
+                policy,
+                objects_of(bucket.bucket),
+                reason="The policy is about every object of this one bucket, whose names nobody knows beforehand.",
+            )
+        outputs = {
+            "BucketName": bucket.bucket.bucket_name,
+            "ReaderPolicyArn": reader.managed_policy_arn,
+            "WriterPolicyArn": writer.managed_policy_arn,
+        }
+        if settings.encryption is not ServerSideEncryption.SSE_S3:
+            outputs["KeyArn"] = bucket.key.key_arn
+        for output, value in outputs.items():
+            cdk.CfnOutput(self, f"{name}{output}", value=value)
+        return bucket
