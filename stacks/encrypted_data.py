@@ -40,6 +40,7 @@ class EncryptedDataStack(cdk.Stack):
             reason="SSE-S3 is the only encryption AWS documents for the target of server access logs; under a customer "
             "managed key S3 may deliver logs that nobody can read.",
         )
+        cdk.CfnOutput(self, "AccessLogBucketName", value=self.access_logs.bucket.bucket_name)
         self.buckets = {each.name: self._bucket(each, settings.removal_policy) for each in settings.buckets}
 
     def _bucket(self, settings: BucketSettings, removal_policy: cdk.RemovalPolicy) -> EncryptedBucket:

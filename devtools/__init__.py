@@ -1,0 +1,1 @@
+"""What developing and demonstrating the library needs; never shipped."""
