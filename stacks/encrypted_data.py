@@ -70,6 +70,12 @@ class EncryptedDataStack(cdk.Stack):
         )
         if settings.encryption is ServerSideEncryption.SSE_S3:
             acknowledge(bucket.bucket, DEFAULT_KMS, reason="SSE-S3 was chosen for this bucket by name in the settings.")
+        if settings.encryption is ServerSideEncryption.DSSE_KMS:
+            acknowledge(
+                bucket.bucket,
+                DEFAULT_KMS,
+                reason="DSSE-KMS encrypts twice under a customer managed key; the rule knows only aws:kms.",
+            )
         reader = iam.ManagedPolicy(self, f"{name}Reader", description=f"Lists and reads the bucket {name}")
         bucket.grant_read(reader)
         writer = iam.ManagedPolicy(

@@ -22,7 +22,8 @@ ROTATION_DAYS = (90, 2560)
 PENDING_WINDOW_DAYS = (7, 30)
 """The shortest and the longest waiting period before KMS deletes a key, in days."""
 
-_ALIAS_PATH_LENGTH = 120
+# An alias has at most 256 characters: "alias/", a stack's name of 128, a slash, the path, a hyphen and a digest of 8.
+_ALIAS_PATH_LENGTH = 112
 
 
 class CustomerManagedKey(Construct):

@@ -208,6 +208,10 @@ class EncryptedBucket(Construct):
                 allowed="no prefix without access_log_bucket",
                 remedy="pass the log bucket as well, or leave the prefix out",
             )
+        if access_log_bucket is not None:
+            validation.check_same_environment(
+                id, "access_log_bucket", cdk.Stack.of(access_log_bucket), here=cdk.Stack.of(scope)
+            )
 
         super().__init__(scope, id)
         here = pseudo_parameters()

@@ -91,7 +91,7 @@ _KEY_ARN = Text(
     "pass the key's full ARN, for example with kms.Key.from_key_arn",
 )
 _PRINCIPAL_ARN = Text(
-    re.compile(r"arn:[a-z-]+:(iam::\d{12}:(role|user)/[^*\s]+|sts::\d{12}:(assumed-role|federated-user)/[^*\s]+)"),
+    re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[^*\s]+"),
     "IAM roles and users, and iam.ArnPrincipal of their ARNs",
     "name each role or user; KMS takes no group, and an account or a wildcard would undo the separation",
 )
@@ -166,14 +166,14 @@ def check_principals(owner: str, argument: str, principals: Sequence[iam.IPrinci
 
     arns: list[str] = []
     for principal in principals:
-        if isinstance(principal, iam.Group) or not hasattr(principal, "policy_fragment"):
+        if isinstance(principal, (iam.AccountPrincipal, iam.Group)) or not hasattr(principal, "policy_fragment"):
             raise unnameable(principal)
         fragment = principal.policy_fragment
         if fragment.conditions:
             raise unnameable(f"a principal with conditions: {fragment.conditions}")
         for kind, values in fragment.principal_json.items():
             for value in values:
-                # An account reads arn:…:TOKEN:root where its number is a token: no whole ARN, and no role either.
+                # The ARN of an account, token or not, is no role's.
                 if kind != "AWS" or value.endswith(":root"):
                     raise unnameable(f"{kind}: {value}")
                 check_text(owner, argument, value, _PRINCIPAL_ARN)
@@ -205,14 +205,27 @@ def check_sources(owner: str, source_arns: Sequence[str], source_account: str | 
             )
 
 
+def check_same_environment(owner: str, argument: str, other: cdk.Stack, *, here: cdk.Stack) -> None:
+    """Refuse a resource that is known to be in another account or Region."""
+    for theirs, ours in ((other.account, here.account), (other.region, here.region)):
+        if not is_token(theirs) and not is_token(ours) and theirs != ours:
+            raise refusal(
+                owner,
+                argument,
+                got=f"in account {other.account}, Region {other.region}",
+                allowed=f"one in account {here.account}, Region {here.region}",
+                remedy="make one there",
+            )
+
+
 def check_key(owner: str, argument: str, key: kms.IKey, *, region: str) -> None:
     """Refuse an existing key that S3 couldn't use for a bucket in ``region``."""
     arn = key.key_arn
-    if ":alias/" in arn:
+    if hasattr(key, "alias_name") or ":alias/" in arn:
         raise refusal(
             owner,
             argument,
-            got=arn,
+            got="an alias",
             allowed="a key",
             remedy="pass the key itself: S3 would resolve an alias in the account of whoever uploads",
         )

@@ -12,6 +12,16 @@ SSE_C = "s3:x-amz-server-side-encryption-customer-algorithm"
 
 LOG_DELIVERY = "logging.s3.amazonaws.com"
 
+# Every way to make an object, or to change one that is there.
+_WRITES = (
+    "s3:PutObject",
+    "s3:PutObjectTagging",
+    "s3:PutObjectVersionTagging",
+    "s3:ReplicateObject",
+    "s3:ReplicateTags",
+    "s3:UpdateObjectEncryption",
+)
+
 
 def refuse_weak_transport(bucket_arn: str, *, minimum_tls_version: str) -> list[Statement]:
     """Refuse every request that comes without TLS, or with a TLS version below the minimum."""
@@ -74,6 +84,14 @@ def refuse_other_encryption(
         refuse("RefuseEncryptionUnderMissingOrOtherKey", {"Null": {SSE: "false"}, **other_key})
         refuse("RefuseOtherKey", {"Null": {SSE_KMS_KEY: "false"}, **other_key})
 
+    # The call that puts a stored object under another key or back under S3's, and makes SSE-KMS of what it takes. It
+    # must name the bucket's key: S3 isn't documented to put anything into the context where it names none.
+    update = "s3:UpdateObjectEncryption"
+    if key_arn is not None and "aws:kms" in algorithms:
+        statements.append(_deny("RefuseUpdateToOtherKey", update, objects, {"StringNotEquals": {SSE_KMS_KEY: key_arn}}))
+    else:
+        statements.append(_deny("RefuseUpdateOfEncryption", update, objects))
+
     if customer_provided_keys_refused:
         # SSE-C leaves data that nobody but the uploader can read: the means of ransom.
         refuse("RefuseCustomerProvidedKeys", {"Null": {SSE_C: "false"}})
@@ -98,7 +116,7 @@ def refuse_other_writers(bucket_arn: str) -> list[Statement]:
     """Refuse every write but log delivery, so that a log says what S3 saw and nothing else."""
     # A missing key makes StringNotEquals true: whoever isn't a service principal is refused.
     only_delivery: Condition = {"StringNotEquals": {"aws:PrincipalServiceName": LOG_DELIVERY}}
-    return [_deny("RefuseOtherWritersThanLogDelivery", "s3:PutObject", f"{bucket_arn}/*", only_delivery)]
+    return [_deny("RefuseOtherWritersThanLogDelivery", list(_WRITES), f"{bucket_arn}/*", only_delivery)]
 
 
 def allow_service_read(bucket_arn: str, *, service: str, condition: Condition) -> Statement:
@@ -112,12 +130,8 @@ def allow_service_read(bucket_arn: str, *, service: str, condition: Condition) -
     }
 
 
-def _deny(sid: str, action: str, resources: str | list[str], condition: Condition) -> Statement:
-    return {
-        "Sid": sid,
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": action,
-        "Resource": resources,
-        "Condition": condition,
-    }
+def _deny(
+    sid: str, action: str | list[str], resources: str | list[str], condition: Condition | None = None
+) -> Statement:
+    statement: Statement = {"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": action, "Resource": resources}
+    return {**statement, "Condition": condition} if condition else statement

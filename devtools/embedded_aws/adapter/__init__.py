@@ -1,0 +1,1 @@
+"""The patches laid over MiniStack, run in its own virtual environment by ``devtools.embedded_aws.server``."""

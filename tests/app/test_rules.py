@@ -1,0 +1,135 @@
+"""The rule packs, the CDK's own validator and cfn-lint over the app, run as its users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from stacks.acknowledgements import DEFAULT_KMS, REPLICATION
+from stacks.encrypted_data import EncryptedDataStack
+from stacks.settings import BUCKETS, BucketSettings, Settings
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_CONTEXT = json.loads((_PROJECT / "cdk.json").read_text())["context"]
+_EVERY_MODE = [
+    {"name": "Data"},
+    {"name": "Strict", "uploadPolicy": "REQUIRE_HEADER"},
+    {"name": "Twice", "encryption": "DSSE_KMS"},
+    {"name": "Public", "encryption": "SSE_S3"},
+    {
+        "name": "Separated",
+        "administrators": ["arn:aws:iam::111122223333:role/key-administrator"],
+        "users": ["arn:aws:iam::111122223333:role/application"],
+    },
+]
+_PACKS = {"AwsSolutions", "HIPAA.Security", "NIST.800.53.R5", "PCI.DSS.321"}
+
+
+def synthesize(directory: Path, context: Mapping[str, object], *, program: str = "app.py") -> tuple[int, str]:
+    """Run the app as the CDK CLI does; return its exit status and what it wrote."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CDK_", "AWS_"))}
+    done = subprocess.run(
+        [sys.executable, program],
+        cwd=_PROJECT,
+        env={**environment, "CDK_OUTDIR": str(directory), "CDK_CONTEXT_JSON": json.dumps({**_CONTEXT, **context})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def reports(directory: Path) -> dict[str, dict[str, Any]]:
+    found = json.loads((directory / "validation-report.json").read_text())["pluginReports"]
+    return {report["pluginName"]: report for report in found}
+
+
+@pytest.fixture(scope="module")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("cdk.out")
+    status, output = synthesize(directory, {BUCKETS: _EVERY_MODE})
+    assert status == 0, output
+    return directory
+
+
+def test_no_finding_is_left(assembly: Path) -> None:
+    found = reports(assembly)
+    assert set(found) >= _PACKS
+    assert {name: report["violations"] for name, report in found.items() if report["violations"]} == {}
+
+
+def test_every_acknowledgement_has_an_effect_and_a_reason(assembly: Path) -> None:
+    settings = Settings.from_context({BUCKETS: _EVERY_MODE})
+    stack = EncryptedDataStack(cdk.App(), "EncryptedData", settings=settings)
+    given = {(construct.node.path, name) for construct in stack.node.find_all() for name in acknowledged(construct)}
+    assert given
+    used = {
+        (violation["violatingConstructs"][0]["constructPath"], violation["acknowledgedId"]): violation["reason"]
+        for report in reports(assembly).values()
+        for violation in report["suppressedViolations"]
+    }
+    unused = {(path, name) for path, name in given if not any(p.startswith(path) and n == name for p, n in used)}
+    assert unused == set()
+    assert all(len(reason) > 40 for reason in used.values())
+
+
+def acknowledged(construct: Any) -> list[str]:  # noqa: ANN401 - any construct
+    return [name for entry in construct.node.metadata if "acknowledge" in entry.type.lower() for name in entry.data]
+
+
+def test_a_finding_fails_the_synth(tmp_path: Path) -> None:
+    # The twin of the test above: without its acknowledgements the app doesn't pass.
+    program = tmp_path / "unacknowledged.py"
+    program.write_text(
+        "import runpy, sys\n"
+        f"sys.path.insert(0, {str(_PROJECT)!r})\n"
+        "import stacks.encrypted_data\n"
+        "stacks.encrypted_data.acknowledge = lambda *_, **__: None\n"
+        f"runpy.run_path({str(_PROJECT / 'app.py')!r})\n"
+    )
+    status, output = synthesize(tmp_path / "cdk.out", {}, program=str(program))
+    assert status != 0, output
+    found = {
+        violation["ruleName"].split("[")[0]
+        for report in reports(tmp_path / "cdk.out").values()
+        for violation in report["violations"]
+    }
+    expected = {name.split("::", 1)[1] for name in (*REPLICATION, *DEFAULT_KMS)}
+    assert found == {*expected, "AwsSolutions-IAM5"}
+
+
+def test_the_cdks_own_validator_stops_a_bad_template(tmp_path: Path) -> None:
+    program = tmp_path / "bad.py"
+    program.write_text(
+        "import aws_cdk as cdk\n"
+        "app = cdk.App()\n"
+        "cdk.CfnResource(cdk.Stack(app, 'Bad'), 'Key', type='AWS::KMS::Key', properties={'RotationPeriodInDays': 1})\n"
+        "app.synth()\n"
+    )
+    status, output = synthesize(tmp_path / "cdk.out", {}, program=str(program))
+    assert status != 0
+    assert "RotationPeriodInDays" in output
+
+
+def test_cfn_lint_finds_nothing(assembly: Path) -> None:
+    templates = [str(path) for path in assembly.glob("*.template.json")]
+    assert templates
+    done = subprocess.run(
+        [Path(sys.executable).parent / "cfn-lint", "--", *templates],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout
+
+
+def test_default_settings_are_among_those_checked() -> None:
+    assert set(Settings().buckets) <= {BucketSettings(name=str(entry["name"])) for entry in _EVERY_MODE}

@@ -1,0 +1,85 @@
+"""The app's settings: read from the context, checked once, refused in words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+
+from cdk_encrypted_data import ServerSideEncryption, UploadPolicy
+from stacks.encrypted_data import EncryptedDataStack
+from stacks.settings import BUCKETS, REMOVAL_POLICY, BucketSettings, Settings
+from tests.synthesis import resources_of
+
+ADMINISTRATOR = "arn:aws:iam::111122223333:role/key-administrator"
+USER = "arn:aws:iam::111122223333:role/application"
+
+
+def test_what_cdk_json_says_is_the_default() -> None:
+    context = json.loads((Path(__file__).resolve().parents[2] / "cdk.json").read_text())["context"]
+    assert Settings.from_context(context) == Settings.from_context({}) == Settings()
+
+
+def test_all_of_it() -> None:
+    settings = Settings.from_context(
+        {
+            BUCKETS: [
+                {"name": "Data", "administrators": [ADMINISTRATOR], "users": [USER]},
+                {"name": "Public", "encryption": "SSE_S3", "uploadPolicy": "REQUIRE_HEADER"},
+            ],
+            REMOVAL_POLICY: "DESTROY",
+        }
+    )
+    assert settings == Settings(
+        buckets=(
+            BucketSettings(name="Data", administrators=(ADMINISTRATOR,), users=(USER,)),
+            BucketSettings(
+                name="Public",
+                encryption=ServerSideEncryption.SSE_S3,
+                upload_policy=UploadPolicy.REQUIRE_HEADER,
+            ),
+        ),
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+
+
+def test_from_the_command_line() -> None:
+    assert Settings.from_context({BUCKETS: '[{"name": "More"}]'}).buckets == (BucketSettings(name="More"),)
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        ({BUCKETS: []}, "a list of at least one object"),
+        ({BUCKETS: "[{"}, "a JSON list of objects"),
+        ({BUCKETS: ["Data"]}, "objects with a name and any of administrators, encryption, uploadPolicy, users"),
+        ({BUCKETS: [{"name": "Data", "upload_policy": "REQUIRE_HEADER"}]}, "objects with a name and any of"),
+        ({BUCKETS: [{"name": "data"}]}, "begin with a capital"),
+        ({BUCKETS: [{"name": "Data"}, {"name": "Data"}]}, "names that differ"),
+        ({BUCKETS: [{"name": "Data", "encryption": "AES256"}]}, "SSE_KMS, DSSE_KMS, SSE_S3"),
+        ({BUCKETS: [{"name": "Data", "users": "arn:aws:iam::111122223333:role/a"}]}, "a list of ARNs"),
+        ({REMOVAL_POLICY: "SNAPSHOT"}, "RETAIN or DESTROY"),
+    ],
+)
+def test_refused(context: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^encrypted-data:.* is .*; allowed: .*{message}.*; change it in cdk.json"):
+        Settings.from_context(context)
+
+
+def test_sse_s3_with_key_principals_is_refused() -> None:
+    settings = Settings.from_context({BUCKETS: [{"name": "Data", "encryption": "SSE_S3", "users": [USER]}]})
+    with pytest.raises(ValueError, match=r"Data: key is .*; allowed: no key with SSE_S3"):
+        EncryptedDataStack(cdk.App(), "Test", settings=settings)
+
+
+def test_one_more_bucket_changes_nothing_of_the_others() -> None:
+    def synthesized(*names: str) -> dict[str, object]:
+        settings = Settings(buckets=tuple(BucketSettings(name=name) for name in names))
+        stack = EncryptedDataStack(cdk.App(), "Test", settings=settings)
+        return {**resources_of(stack, "AWS::KMS::Key"), **resources_of(stack, "AWS::S3::Bucket")}
+
+    one, two = synthesized("Data"), synthesized("Data", "More")
+    assert one.items() <= two.items()
+    assert len(two) == len(one) + 2

@@ -1,0 +1,123 @@
+"""The templates as a reviewer reads them: the smallest and the fullest use of each construct, and our own app.
+
+``make snapshots`` accepts them as they are now; the diff belongs into the pull request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from cdk_encrypted_data import (
+    AccessLogBucket,
+    CustomerManagedKey,
+    CustomerProvidedKeys,
+    EncryptedBucket,
+    MinimumTlsVersion,
+    ObjectEvents,
+    ServerSideEncryption,
+    UploadPolicy,
+)
+from stacks.encrypted_data import EncryptedDataStack
+from stacks.settings import Settings
+from tests.synthesis import build, new_stack, template
+
+_ASSET = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+@pytest.fixture
+def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    return snapshot.use_extension(JSONSnapshotExtension)
+
+
+def reviewed(stack: cdk.Stack) -> dict[str, Any]:
+    """Return the template without what changes with every edit of an asset, and without the CDK's own boilerplate."""
+    text = _ASSET.sub("ASSET", json.dumps(template(stack)))
+    whole: dict[str, Any] = json.loads(text)
+    whole.get("Parameters", {}).pop("BootstrapVersion", None)
+    return {section: value for section, value in whole.items() if section != "Rules" and value}
+
+
+def fullest_key(stack: cdk.Stack) -> None:
+    key = CustomerManagedKey(
+        stack,
+        "Key",
+        administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")],
+        users=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/application")],
+        bucket_arns=["arn:aws:s3:::acme-data"],
+        alias_name="alias/acme",
+        description="Acme's data",
+        rotation_period=cdk.Duration.days(180),
+        pending_window=cdk.Duration.days(14),
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    key.allow_cloudwatch_logs(log_group_name="/acme/*")
+    key.allow_service("cloudfront.amazonaws.com", source_arns=["arn:aws:cloudfront::111122223333:distribution/EXAMPLE"])
+
+
+def fullest_bucket(stack: cdk.Stack) -> None:
+    bucket = EncryptedBucket(
+        stack,
+        "Data",
+        upload_policy=UploadPolicy.REQUIRE_HEADER,
+        customer_provided_keys=CustomerProvidedKeys.ALLOWED,
+        minimum_tls_version=MinimumTlsVersion.TLS_1_3,
+        bucket_name_prefix="acme",
+        noncurrent_version_expiration=cdk.Duration.days(400),
+        abort_incomplete_multipart_upload_after=cdk.Duration.days(2),
+        transitions=[s3.Transition(storage_class=s3.StorageClass.GLACIER, transition_after=cdk.Duration.days(90))],
+        noncurrent_version_transitions=[
+            s3.NoncurrentVersionTransition(
+                storage_class=s3.StorageClass.DEEP_ARCHIVE, transition_after=cdk.Duration.days(30)
+            )
+        ],
+        lifecycle_rules=[s3.LifecycleRule(id="Drafts", prefix="drafts/", expiration=cdk.Duration.days(5))],
+        access_log_bucket=AccessLogBucket(stack, "Logs", retention=cdk.Duration.days(30)),
+        access_log_prefix="acme/",
+        cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["https://example.com"])],
+        object_events=ObjectEvents.EVENT_BRIDGE,
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    policy = iam.ManagedPolicy(stack, "Policy")
+    bucket.grant_read_write(policy)
+    bucket.grant_delete(policy, objects_key_pattern="drafts/*")
+    bucket.grant_read_to_service(
+        "cloudfront.amazonaws.com", source_arns=["arn:aws:cloudfront::111122223333:distribution/EXAMPLE"]
+    )
+
+
+USES: dict[str, Callable[[cdk.Stack], object]] = {
+    "CustomerManagedKey, smallest": lambda stack: CustomerManagedKey(stack, "Key"),
+    "CustomerManagedKey, fullest": fullest_key,
+    "EncryptedBucket, smallest": lambda stack: EncryptedBucket(stack, "Data"),
+    "EncryptedBucket, fullest": fullest_bucket,
+    "EncryptedBucket, DSSE-KMS": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.DSSE_KMS),
+    "EncryptedBucket, SSE-S3": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.SSE_S3),
+    "AccessLogBucket, smallest": lambda stack: AccessLogBucket(stack, "Logs"),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_construct(use: str, snapshot: SnapshotAssertion) -> None:
+    assert reviewed(build(USES[use])) == snapshot
+
+
+def test_app(snapshot: SnapshotAssertion) -> None:
+    app = cdk.App()
+    assert reviewed(EncryptedDataStack(app, "EncryptedData", settings=Settings())) == snapshot
+
+
+def test_the_same_commit_gives_the_same_template() -> None:
+    first, second = new_stack(), new_stack()
+    for stack in (first, second):
+        fullest_bucket(stack)
+    assert template(first) == template(second)

@@ -1,0 +1,80 @@
+"""The same security under every feature flag the CDK recommends and under none: a library can't choose its app's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+from cdk_encrypted_data import (
+    AccessLogBucket,
+    CustomerManagedKey,
+    EncryptedBucket,
+    ObjectEvents,
+    ServerSideEncryption,
+    UploadPolicy,
+)
+from tests.synthesis import new_stack, template
+
+CONTEXT: dict[str, Any] = json.loads((Path(__file__).resolve().parents[1] / "cdk.json").read_text())["context"]
+FLAGS = {name: value for name, value in CONTEXT.items() if name.startswith("@aws-cdk/")}
+
+
+def everything(context: dict[str, Any]) -> dict[str, Any]:
+    stack = new_stack(context=context)
+    logs = AccessLogBucket(stack, "Logs")
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("glue.amazonaws.com"))
+    policy = iam.ManagedPolicy(stack, "Policy", roles=[role])
+    for encryption in ServerSideEncryption:
+        for upload_policy in UploadPolicy:
+            bucket = EncryptedBucket(
+                stack,
+                f"{encryption.name}{upload_policy.name}",
+                encryption=encryption,
+                upload_policy=upload_policy,
+                access_log_bucket=logs,
+                object_events=ObjectEvents.EVENT_BRIDGE,
+                removal_policy=cdk.RemovalPolicy.DESTROY,
+            )
+            bucket.grant_read_write(policy)
+            bucket.grant_delete(policy)
+            bucket.grant_read_to_service(
+                "cloudfront.amazonaws.com", source_arns=["arn:aws:cloudfront::111122223333:distribution/EXAMPLE"]
+            )
+    key = CustomerManagedKey(stack, "Key", users=[role])
+    key.allow_cloudwatch_logs(log_group_name="/acme/*")
+    EncryptedBucket(stack, "Closed", key=key, bucket_name_prefix="acme").grant_read(role)
+    return template(stack)["Resources"]  # type: ignore[no-any-return]
+
+
+def test_all_flags_and_none_give_the_same_resources() -> None:
+    assert len(FLAGS) > 60
+    with_all, with_none = everything(FLAGS), everything({})
+    assert with_all.keys() == with_none.keys()
+    for name, resource in with_none.items():
+        if resource["Type"] in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
+            continue
+        assert with_all[name] == resource
+
+
+def test_grants_give_the_same_permissions() -> None:
+    # A flag lets the CDK merge statements, so only what they permit can be compared.
+    def permissions(resources: dict[str, Any]) -> set[str]:
+        found = set()
+        for resource in resources.values():
+            if resource["Type"] not in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
+                continue
+            for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+                actions, targets = (
+                    value if isinstance(value, list) else [value]
+                    for value in (statement["Action"], statement["Resource"])
+                )
+                for action in actions:
+                    for target in targets:
+                        found.add(json.dumps([action, target, statement.get("Condition")], sort_keys=True))
+        return found
+
+    assert permissions(everything(FLAGS)) == permissions(everything({}))

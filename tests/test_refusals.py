@@ -1,0 +1,186 @@
+"""Bad input, made up by hypothesis: each is refused in the same form, and nothing of it reaches jsii."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import aws_cdk as cdk
+import jsii
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket
+from cdk_encrypted_data.access_log_bucket import RETENTION_DAYS
+from cdk_encrypted_data.customer_managed_key import PENDING_WINDOW_DAYS, ROTATION_DAYS
+from cdk_encrypted_data.encrypted_bucket import ABORT_UPLOAD_DAYS, NONCURRENT_VERSION_DAYS
+from tests.synthesis import new_stack
+
+# Each example crosses into Node a few times; a slow machine is no failure.
+crossing = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+
+DURATIONS = [
+    (CustomerManagedKey, "rotation_period", ROTATION_DAYS),
+    (CustomerManagedKey, "pending_window", PENDING_WINDOW_DAYS),
+    (EncryptedBucket, "noncurrent_version_expiration", NONCURRENT_VERSION_DAYS),
+    (EncryptedBucket, "abort_incomplete_multipart_upload_after", ABORT_UPLOAD_DAYS),
+    (AccessLogBucket, "retention", RETENTION_DAYS),
+]
+TEXTS = [
+    (CustomerManagedKey, "alias_name"),
+    (CustomerManagedKey, "description"),
+    (EncryptedBucket, "bucket_name"),
+    (EncryptedBucket, "bucket_name_prefix"),
+    (AccessLogBucket, "bucket_name"),
+]
+CHOICES = ["encryption", "upload_policy", "customer_provided_keys", "minimum_tls_version", "object_events"]
+NO_TEXT: list[Any] = [7, 1.5, True, b"bytes", ["list"], {"a": 1}, object()]
+
+
+def assert_refused(construct: type, arguments: dict[str, Any]) -> None:
+    """Assert that making the construct says argument, value, what is allowed and what to do, and makes nothing."""
+    (argument,) = arguments
+    stack = new_stack()
+    with pytest.raises(ValueError, match=rf"^Id: {argument} is ") as caught:
+        construct(stack, "Id", **arguments)
+    message = str(caught.value)
+    assert re.fullmatch(rf"Id: {argument} is .+; allowed: [^;]+; .+", message, re.DOTALL), message
+    assert not message.endswith(".")
+    assert not isinstance(caught.value, jsii.errors.JSIIError)
+    assert stack.node.try_find_child("Id") is None
+
+
+@pytest.mark.parametrize(("construct", "argument", "bounds"), DURATIONS)
+class TestDurations:
+    @crossing
+    @given(data=st.data())
+    def test_outside_the_bounds(
+        self, construct: type, argument: str, bounds: tuple[int, int], data: st.DataObject
+    ) -> None:
+        minimum, maximum = bounds
+        days = data.draw(st.integers(0, minimum - 1) | st.integers(maximum + 1, 10**6))
+        assert_refused(construct, {argument: cdk.Duration.days(days)})
+
+    @crossing
+    @given(data=st.data())
+    def test_within_the_bounds(
+        self, construct: type, argument: str, bounds: tuple[int, int], data: st.DataObject
+    ) -> None:
+        days = data.draw(st.integers(*bounds) | st.sampled_from(bounds))
+        construct(new_stack(), "Id", **{argument: cdk.Duration.days(days)})
+
+    def test_not_whole_days(self, construct: type, argument: str, bounds: tuple[int, int]) -> None:
+        assert_refused(construct, {argument: cdk.Duration.hours(bounds[0] * 24 + 1)})
+
+    @pytest.mark.parametrize("value", [90, "90", 3.5])
+    def test_no_duration(self, construct: type, argument: str, bounds: tuple[int, int], value: object) -> None:
+        assert bounds
+        assert_refused(construct, {argument: value})
+
+
+@pytest.mark.parametrize(("construct", "argument"), TEXTS)
+@pytest.mark.parametrize("value", NO_TEXT, ids=lambda value: type(value).__name__)
+def test_no_text(construct: type, argument: str, value: object) -> None:
+    assert_refused(construct, {argument: value})
+
+
+@pytest.mark.parametrize("argument", CHOICES)
+@pytest.mark.parametrize("value", ["SSE_KMS", "aws:kms", None, True, 1.2, cdk.RemovalPolicy.RETAIN])
+def test_no_choice(argument: str, value: object) -> None:
+    assert_refused(EncryptedBucket, {argument: value})
+
+
+@pytest.mark.parametrize("construct", [CustomerManagedKey, EncryptedBucket, AccessLogBucket])
+@pytest.mark.parametrize("value", [cdk.RemovalPolicy.SNAPSHOT, "retain", None])
+def test_no_removal_policy(construct: type, value: object) -> None:
+    assert_refused(construct, {"removal_policy": value})
+
+
+class TestBucketNames:
+    """By S3's rules: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html."""
+
+    @crossing
+    @given(
+        st.text(alphabet="abcXYZ019.-_/ é", max_size=70).filter(
+            lambda name: not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name)
+        )
+    )
+    def test_outside_the_grammar(self, name: str) -> None:
+        assert_refused(EncryptedBucket, {"bucket_name": name})
+
+    @pytest.mark.parametrize(
+        "name",
+        ["192.168.5.4", "a..b", "xn--acme", "sthree-acme", "amzn-s3-demo-a", "acme-s3alias", "acme--ol-s3", "acme.mrap",
+         "acme--x-s3", "acme--table-s3", "acme-111122223333-eu-west-1-an", "acme\n", "a" * 64],
+    )  # fmt: skip
+    def test_reserved_or_malformed(self, name: str) -> None:
+        assert_refused(EncryptedBucket, {"bucket_name": name})
+
+    @crossing
+    @given(st.from_regex(r"[a-z0-9][a-z0-9-]{1,40}[a-y0-9]", fullmatch=True).filter(lambda name: "--" not in name))
+    def test_legal(self, name: str) -> None:
+        EncryptedBucket(new_stack(), "Id", bucket_name=f"q{name}q")
+
+    @pytest.mark.parametrize("prefix", ["", "-a", "A", "a.b", "a_b", "a" * 38, "xn--a"])
+    def test_prefixes(self, prefix: str) -> None:
+        assert_refused(EncryptedBucket, {"bucket_name_prefix": prefix})
+
+
+class TestAliasNames:
+    @crossing
+    @given(st.text(max_size=300).filter(lambda name: not name.startswith("alias/") and "${Token[" not in name))
+    def test_without_alias_in_front(self, name: str) -> None:
+        assert_refused(CustomerManagedKey, {"alias_name": name})
+
+    @pytest.mark.parametrize("name", ["alias/", "alias/aws/s3", "alias/a b", "alias/" + "a" * 251, "alias/ä"])
+    def test_malformed(self, name: str) -> None:
+        assert_refused(CustomerManagedKey, {"alias_name": name})
+
+    @pytest.mark.parametrize("name", ["alias/a", "alias/awsome/a_b-C/1", "alias/" + "a" * 250])
+    def test_legal(self, name: str) -> None:
+        CustomerManagedKey(new_stack(), "Id", alias_name=name)
+
+
+@pytest.mark.parametrize("description", ["", "a" * 8193, "tab\t", "emoji 🙂"])
+def test_descriptions(description: str) -> None:
+    assert_refused(CustomerManagedKey, {"description": description})
+
+
+@pytest.mark.parametrize("arns", ["arn:aws:s3:::acme", ["acme"], ["arn:aws:s3:::acme/*"], ["arn:aws:s3:::*"], [7]])
+def test_bucket_arns(arns: object) -> None:
+    assert_refused(CustomerManagedKey, {"bucket_arns": arns})
+
+
+def test_name_and_prefix_contradict() -> None:
+    with pytest.raises(ValueError, match=r"Id: bucket_name_prefix is 'b'; allowed: no prefix with bucket_name; leave"):
+        EncryptedBucket(new_stack(), "Id", bucket_name="acme", bucket_name_prefix="b")
+
+
+def test_a_log_prefix_without_a_log_bucket_contradicts() -> None:
+    with pytest.raises(
+        ValueError, match=r"Id: access_log_prefix is 'a/'; allowed: no prefix without access_log_bucket"
+    ):
+        EncryptedBucket(new_stack(), "Id", access_log_prefix="a/")
+
+
+@pytest.mark.parametrize("pattern", ["", "/a", "a b", "a\n", "a" * 1025, 7])
+def test_objects_key_patterns(pattern: Any) -> None:  # noqa: ANN401 - anything but a pattern
+    stack = new_stack()
+    bucket = EncryptedBucket(stack, "Id")
+    with pytest.raises(ValueError, match=r"Id: objects_key_pattern is .*; allowed: 1 to 1024 characters"):
+        bucket.grant_read(cdk.aws_iam.ManagedPolicy(stack, "Policy"), objects_key_pattern=pattern)
+
+
+@pytest.mark.parametrize("service", ["", "cloudfront", "*", "cloudfront.amazonaws.com/x", "logs.example.com"])
+def test_services(service: str) -> None:
+    bucket = EncryptedBucket(new_stack(), "Id")
+    with pytest.raises(ValueError, match=r"Id: service is .*; allowed: the name of a service principal"):
+        bucket.grant_read_to_service(service, source_arns=["arn:aws:cloudfront::111122223333:distribution/EXAMPLE"])
+
+
+@pytest.mark.parametrize("name", ["", "*", "*/acme", "a b", "a" * 513])
+def test_log_group_names(name: str) -> None:
+    key = CustomerManagedKey(new_stack(), "Id")
+    with pytest.raises(ValueError, match=r"Id: log_group_name is .*; allowed: 1 to 512 letters"):
+        key.allow_cloudwatch_logs(log_group_name=name)
