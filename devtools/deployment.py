@@ -17,18 +17,20 @@ def outputs_of(aws: EmbeddedAws, stack_name: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def target_of(aws: EmbeddedAws, stack_name: str, settings: BucketSettings) -> Target:
-    """Make who tries things on one bucket of the stack: a writer, a reader and a stranger, each an IAM user."""
+def target_of(aws: EmbeddedAws, stack_name: str, settings: BucketSettings, *, suffix: str = "") -> Target:
+    """Make who tries things on one bucket of the stack: a writer, a reader and a stranger, each an IAM user.
+
+    Their names end with ``suffix``: whoever makes them twice needs two.
+    """
     outputs = outputs_of(aws, stack_name)
     name = settings.name
+    people = f"{stack_name}-{name}{suffix}"
     other_key_arn = aws.client("kms").create_key(Description="Another key")["KeyMetadata"]["Arn"]
     # Nothing but the bucket's policy may stand between the writer and the other key.
     any_key = {"Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": other_key_arn}
-    writer = _user(aws, f"{stack_name}-{name}-writer", outputs[f"{name}WriterPolicyArn"], any_key)
-    reader = _user(aws, f"{stack_name}-{name}-reader", outputs[f"{name}ReaderPolicyArn"])
-    stranger = aws.create_user(
-        f"{stack_name}-{name}-stranger", {"Effect": "Allow", "Action": ["s3:*"], "Resource": "*"}
-    )
+    writer = _user(aws, f"{people}-writer", outputs[f"{name}WriterPolicyArn"], any_key)
+    reader = _user(aws, f"{people}-reader", outputs[f"{name}ReaderPolicyArn"])
+    stranger = aws.create_user(f"{people}-stranger", {"Effect": "Allow", "Action": ["s3:*"], "Resource": "*"})
 
     @functools.cache
     def owner(service: str) -> Any:  # noqa: ANN401 - boto3's clients are made at run time

@@ -89,6 +89,8 @@ class CustomerManagedKey(Construct):
         validation.check_removal_policy(id, "removal_policy", removal_policy)
         administrator_arns = validation.check_principals(id, "administrators", administrators)
         user_arns = validation.check_principals(id, "users", users)
+        if user_arns:
+            validation.check_account(id, "users", user_arns, account=cdk.Stack.of(scope).account)
         if both := sorted({*administrator_arns} & {*user_arns}):
             raise validation.refusal(
                 id,

@@ -181,6 +181,20 @@ def check_principals(owner: str, argument: str, principals: Sequence[iam.IPrinci
     return arns
 
 
+def check_account(owner: str, argument: str, arns: Sequence[str], *, account: str) -> None:
+    """Refuse principals that are known to be of another account than ``account``."""
+    for arn in arns:
+        if is_token(account) or is_token(arn) or arn.split(":")[4] == account:
+            continue
+        raise refusal(
+            owner,
+            argument,
+            got=arn,
+            allowed=f"roles and users of account {account}",
+            remedy="let it assume a role of this account: the key serves no other account",
+        )
+
+
 def check_sources(owner: str, source_arns: Sequence[str], source_account: str | None) -> None:
     """Refuse sources that don't say for whom an AWS service may act."""
     check_text(owner, "source_account", source_account, ACCOUNT)

@@ -132,6 +132,19 @@ class TestKmsResourceIsTheKey:
         on_key.encrypt(KeyId=alias, Plaintext=b"x")
         assert refused(elsewhere.encrypt, KeyId=alias, Plaintext=b"x") == "AccessDeniedException"
 
+    def test_listing_aliases_is_about_the_account(self, account: Account) -> None:
+        administration = {
+            "Effect": "Allow",
+            "Principal": {"AWS": account.root_arn},
+            "Action": ["kms:PutKeyPolicy", "kms:CreateAlias"],
+            "Resource": "*",
+        }
+        key, alias = account.key_without_delegation(administration), f"alias/{account.name('alias')}"
+        account.kms.create_alias(AliasName=alias, TargetKeyId=key)
+        allowed = account.user({"Effect": "Allow", "Action": "kms:ListAliases", "Resource": "*"}, service="kms")
+        assert [each["AliasName"] for each in allowed.list_aliases(KeyId=key)["Aliases"]] == [alias]
+        assert refused(account.kms.describe_key, KeyId=alias) == "AccessDeniedException"
+
     def test_multi_region_ciphertext_names_its_key(self, account: Account) -> None:
         key = account.key(MultiRegion=True)
         blob = account.kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]

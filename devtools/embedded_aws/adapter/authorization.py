@@ -115,15 +115,18 @@ def _signature(query: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]
 def kms_resource_is_the_key() -> None:
     """Gap: for a request that names its key by alias, or not at all (multi-Region ciphertext), no key is checked.
 
-    MiniStack checks the alias' ARN, or ``*``, which no statement about the key matches.
+    MiniStack checks the alias' ARN, or ``*``, which no statement about the key matches. ListAliases is about the
+    account, even where it names a key, and no key's policy speaks of it.
     """
     original = iam_actions.extract_resource_arn
 
     def extract_resource_arn(*arguments: Any) -> str:
-        service, _method, _path, _headers, body, _query, region, account = arguments
+        service, _method, _path, headers, body, _query, region, account = arguments
         arn: str = original(*arguments)
         if service != "kms":
             return arn
+        if {name.lower(): value for name, value in headers.items()}.get("x-amz-target") == "TrentService.ListAliases":
+            return "*"
         named = iam_actions._safe_json_field(body, "KeyId") or iam_actions._safe_json_field(body, "TargetKeyId")
         with request_scope(account, region):
             key = kms._resolve_key(named or key_id_in(iam_actions._safe_json_field(body, "CiphertextBlob")))
