@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node
 
-.PHONY: help install demo test lint types synth snapshots benchmark wheel lock clean
+.PHONY: help install demo test lint types synth snapshots readme benchmark wheel lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -33,6 +33,9 @@ synth: install  ## templates into cdk.out/
 
 snapshots: install  ## accept the templates as they are now; review the diff
 	$(BIN)/python -m pytest tests/snapshots --snapshot-update
+
+readme: install  ## the tables in README.md
+	$(BIN)/python -m devtools.readme
 
 benchmark: install  ## what a synth costs, against the same resources by hand
 	$(BIN)/python benchmarks/synth.py

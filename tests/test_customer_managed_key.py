@@ -138,8 +138,9 @@ def test_who_is_both_is_refused() -> None:
 @pytest.mark.parametrize("argument", ["administrators", "users"])
 def test_principals_that_would_undo_the_separation_are_refused(make: Callable[[cdk.Stack], Any], argument: str) -> None:
     stack = new_stack()
+    arguments: dict[str, Any] = {argument: [make(stack)]}
     with pytest.raises(ValueError, match=rf"^Key: {argument} is .*; allowed: IAM roles and users, .*; name each role"):
-        CustomerManagedKey(stack, "Key", **{argument: [make(stack)]})
+        CustomerManagedKey(stack, "Key", **arguments)
 
 
 def test_users_of_another_account_are_refused() -> None:

@@ -19,7 +19,7 @@ from stacks.settings import BUCKETS, BucketSettings, Settings
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _CONTEXT = json.loads((_PROJECT / "cdk.json").read_text())["context"]
-_EVERY_MODE = [
+_EVERY_MODE: list[dict[str, object]] = [
     {"name": "Data"},
     {"name": "Strict", "uploadPolicy": "REQUIRE_HEADER"},
     {"name": "Twice", "encryption": "DSSE_KMS"},

@@ -1,0 +1,75 @@
+"""Every sentence of the README that can be run is run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+
+from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket
+from devtools.readme import README, with_tables
+from tests.synthesis import new_stack, template
+
+_PROJECT = README.parent
+_TEXT = README.read_text()
+
+
+def code(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", _TEXT, re.DOTALL | re.MULTILINE)
+
+
+def test_tables_are_what_the_tests_try() -> None:
+    assert with_tables(_TEXT) == _TEXT, "run: make readme"
+
+
+def test_the_smallest_example(tmp_path: Path) -> None:
+    example, _ = code("python")
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=_PROJECT,
+        env={"CDK_OUTDIR": str(tmp_path), "PATH": str(Path(sys.executable).parent), "CDK_VALIDATION": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "Storage.template.json").exists()
+
+
+def test_the_example_with_options() -> None:
+    _, example = code("python")
+    names: dict[str, type[cdk.Stack]] = {}
+    exec(example, names)  # noqa: S102 - our own README
+    resources = template(names["Orders"](cdk.App(), "Orders"))["Resources"]
+    assert {"AWS::KMS::Key", "AWS::S3::Bucket", "AWS::IAM::Role"} <= {each["Type"] for each in resources.values()}
+
+
+def test_every_make_command_exists() -> None:
+    targets = re.findall(r"^([a-z]+):", (_PROJECT / "Makefile").read_text(), re.MULTILINE)
+    named = [shlex.split(line)[1] for block in code("sh") for line in block.splitlines() if line.startswith("make ")]
+    assert named
+    assert set(named) <= set(targets)
+
+
+@pytest.mark.parametrize("construct", [EncryptedBucket, CustomerManagedKey, AccessLogBucket])
+def test_every_option_is_in_the_docstring(construct: type) -> None:
+    options = [name for name in construct.__init__.__annotations__ if name not in ("scope", "id", "return")]
+    described = construct.__init__.__doc__ or ""
+    assert [name for name in options if f"\n            {name}: " not in described] == []
+
+
+def test_the_options_table_names_every_option() -> None:
+    table = _TEXT.split("| option |")[1].split("\n\n")[0]
+    options = [name for name in EncryptedBucket.__init__.__annotations__ if name not in ("scope", "id", "return")]
+    assert [name for name in options if f"`{name}`" not in table] == []
+
+
+def test_the_refusal_it_quotes() -> None:
+    with pytest.raises(ValueError, match="Data: rotation_period") as caught:
+        CustomerManagedKey(new_stack(), "Data", rotation_period=cdk.Duration.days(30))
+    assert str(caught.value) in " ".join(_TEXT.split())
