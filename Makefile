@@ -53,7 +53,7 @@ lock: .venv/.installed  ## compile the locks anew from pyproject.toml and packag
 clean:  ## remove what make made
 	rm -rf .venv .embedded-aws node_modules cdk.out dist
 
-.venv/.installed: requirements/dev.txt pyproject.toml
+.venv/.installed: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("cdk-encrypted-data is developed on Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes --progress-bar off -q -r requirements/dev.txt

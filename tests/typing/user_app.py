@@ -1,0 +1,141 @@
+"""The whole public API as a user writes it: type-checked as such, and run. Every choice and every option is here."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+
+import cdk_encrypted_data
+from cdk_encrypted_data import (
+    AccessLogBucket,
+    CustomerManagedKey,
+    CustomerProvidedKeys,
+    EncryptedBucket,
+    MinimumTlsVersion,
+    ObjectEvents,
+    ServerSideEncryption,
+    UploadPolicy,
+)
+
+app = cdk.App()
+stack = cdk.Stack(app, "UserApp")
+version: str = cdk_encrypted_data.__version__
+cdk.Tags.of(stack).add("LibraryVersion", version)
+
+administrator = iam.Role(stack, "Administrator", assumed_by=iam.AccountRootPrincipal())
+application = iam.Role(stack, "Application", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+auditor = iam.User(stack, "Auditor")
+analysts = iam.Group(stack, "Analysts")
+readers = iam.ManagedPolicy(stack, "Readers")
+distribution_arns = ["arn:aws:cloudfront::111122223333:distribution/EXAMPLE"]
+
+# Access logs
+
+small_logs = AccessLogBucket(stack, "SmallLogs")
+logs: AccessLogBucket = AccessLogBucket(
+    stack,
+    "Logs",
+    bucket_name="example-access-logs",
+    retention=cdk.Duration.days(400),
+    removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+)
+log_bucket: s3.Bucket = logs.bucket
+small_logs.allow_delivery(source=s3.Bucket(stack, "Elsewhere"), prefix="elsewhere/")
+
+# Keys
+
+small_key = CustomerManagedKey(stack, "SmallKey")
+key: CustomerManagedKey = CustomerManagedKey(
+    stack,
+    "Key",
+    administrators=[administrator, iam.ArnPrincipal("arn:aws:iam::111122223333:role/Security")],
+    users=(application, auditor),
+    bucket_arns=["arn:aws:s3:::example-data"],
+    alias_name="alias/example",
+    description="Encrypts the example's data",
+    rotation_period=cdk.Duration.days(180),
+    pending_window=cdk.Duration.days(7),
+    removal_policy=cdk.RemovalPolicy.RETAIN,
+)
+l2_key: kms.Key = key.key
+key_arn: str = key.key_arn
+key.allow_service("cloudfront.amazonaws.com", source_arns=distribution_arns)
+key.allow_service(
+    "s3.amazonaws.com",
+    source_arns=("arn:aws:s3:::example-data",),
+    source_account="111122223333",
+    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+)
+key.allow_cloudwatch_logs(log_group_name="/aws/lambda/*")
+key.check_user(application)
+
+# Buckets: a key that names its users, and every option
+
+data: EncryptedBucket = EncryptedBucket(
+    stack,
+    "Data",
+    encryption=ServerSideEncryption.SSE_KMS,
+    key=key,
+    upload_policy=UploadPolicy.RESPECT_DEFAULT,
+    customer_provided_keys=CustomerProvidedKeys.BLOCKED,
+    minimum_tls_version=MinimumTlsVersion.TLS_1_2,
+    bucket_name="example-data",
+    noncurrent_version_expiration=cdk.Duration.days(30),
+    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+    transitions=[
+        s3.Transition(storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL, transition_after=cdk.Duration.days(90))
+    ],
+    noncurrent_version_transitions=(
+        s3.NoncurrentVersionTransition(
+            storage_class=s3.StorageClass.INFREQUENT_ACCESS, transition_after=cdk.Duration.days(30)
+        ),
+    ),
+    lifecycle_rules=[s3.LifecycleRule(prefix="scratch/", expiration=cdk.Duration.days(7))],
+    access_log_bucket=logs,
+    access_log_prefix="data/",
+    cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["https://example.com"])],
+    object_events=ObjectEvents.EVENT_BRIDGE,
+    removal_policy=cdk.RemovalPolicy.RETAIN,
+)
+bucket: s3.Bucket = data.bucket
+bucket_key: kms.IKey = data.key
+grants: list[iam.Grant] = [
+    data.grant_read(application),
+    data.grant_read(readers, objects_key_pattern="reports/*"),
+    data.grant_write(application, objects_key_pattern="uploads/*"),
+    data.grant_read_write(auditor, objects_key_pattern="audit/*"),
+    data.grant_delete(application, objects_key_pattern="scratch/*"),
+]
+data.grant_read_to_service("cloudfront.amazonaws.com", source_arns=distribution_arns)
+data.grant_read_to_service(
+    "delivery.logs.amazonaws.com",
+    source_arns=["arn:aws:logs:eu-central-1:111122223333:*"],
+    source_account="111122223333",
+)
+
+# Buckets: the other choices
+
+own_key = EncryptedBucket(stack, "OwnKey", upload_policy=UploadPolicy.REQUIRE_HEADER)
+own_key.grant_read(analysts)
+EncryptedBucket(
+    stack,
+    "Dsse",
+    encryption=ServerSideEncryption.DSSE_KMS,
+    customer_provided_keys=CustomerProvidedKeys.ALLOWED,
+    minimum_tls_version=MinimumTlsVersion.TLS_1_3,
+    bucket_name_prefix="example-dsse",
+    object_events=ObjectEvents.NOWHERE,
+)
+EncryptedBucket(stack, "SseS3", encryption=ServerSideEncryption.SSE_S3, removal_policy=cdk.RemovalPolicy.DESTROY)
+
+# Buckets: every way to name an existing key
+
+imported = kms.Key.from_key_arn(
+    stack, "Imported", "arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555"
+)
+EncryptedBucket(stack, "WithImportedKey", key=imported)
+EncryptedBucket(stack, "WithL2Key", key=kms.Key(stack, "L2Key"))
+EncryptedBucket(stack, "WithL1Key", key=kms.CfnKey(stack, "L1Key"))
+EncryptedBucket(stack, "WithSmallKey", key=small_key)
+
+app.synth()
