@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shlex
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from devtools.deployment import target_of
 from devtools.embedded_aws.cdk import CdkError, run_cdk
 from devtools.embedded_aws.server import EmbeddedAws, EmbeddedAwsError
-from devtools.promises import Result, try_all
-from stacks.settings import Settings
+
+if TYPE_CHECKING:
+    from devtools.promises import Result
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _STACK = "EncryptedData"
@@ -35,10 +39,10 @@ def main() -> int:
     if not console.is_terminal:
         console.width = _WIDTH_IN_A_FILE
     try:
-        with EmbeddedAws() as aws, _scratch() as assembly:
+        with _scratch() as assembly, EmbeddedAws() as aws:
             broken = _demonstrate(console, aws, assembly)
     except (EmbeddedAwsError, CdkError) as error:
-        console.print(f"[red]{error}")
+        console.print(f"[red]{escape(str(error))}")
         return 1
     except KeyboardInterrupt:
         console.print("[yellow]stopped; the embedded AWS is gone and left nothing behind")
@@ -48,14 +52,22 @@ def main() -> int:
 
 def _demonstrate(console: Console, aws: EmbeddedAws, assembly: Path) -> int:
     console.print(f"An embedded AWS answers at {aws.endpoint_url}, account {aws.account_id}, Region {aws.region}.")
-    command = f"{sys.executable} app.py"
+    command = shlex.join([sys.executable, "app.py"])
+    output = f"--output={assembly}"  # the project's own cdk.out is the user's
     deploy = ("deploy", "--all", "--require-approval=never", "--progress=events")
+    with _step(console, "cdk synth"):
+        run_cdk(aws, "synth", "--quiet", output, app=command, directory=_PROJECT)
     with _step(console, "cdk bootstrap"):
-        run_cdk(aws, "bootstrap", f"aws://{aws.account_id}/{aws.region}", app=command, directory=_PROJECT)
+        run_cdk(aws, "bootstrap", app=assembly, directory=_PROJECT)
     with _step(console, "cdk deploy --all"):
-        run_cdk(aws, *deploy, f"--output={assembly}", app=command, directory=_PROJECT)
+        run_cdk(aws, *deploy, app=assembly, directory=_PROJECT)
     with _step(console, "cdk deploy --all, once more"):
         again = run_cdk(aws, *deploy, app=assembly, directory=_PROJECT)
+
+    # Importing the library starts Node. Until here there is none that Ctrl-C could hit.
+    from devtools.deployment import target_of  # noqa: PLC0415
+    from devtools.promises import try_all  # noqa: PLC0415
+    from stacks.settings import Settings  # noqa: PLC0415
 
     settings = Settings.from_context(json.loads((_PROJECT / "cdk.json").read_text())["context"])
     broken = 0
@@ -66,7 +78,7 @@ def _demonstrate(console: Console, aws: EmbeddedAws, assembly: Path) -> int:
         broken += sum(not result.kept for result in results)
     unchanged = _NO_CHANGES in again
     console.print(
-        "A second deploy changes nothing." if unchanged else f"[red]A second deploy changed something:\n{again}"
+        "A second deploy changes nothing." if unchanged else f"[red]A second deploy changed something:\n{escape(again)}"
     )
     broken += not unchanged
     console.print(f"[red]{broken} promises broken" if broken else "[green]Every promise was kept, on the embedded AWS.")
@@ -83,7 +95,9 @@ def _step(console: Console, what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _scratch() -> Iterator[Path]:
+    """Give a folder for all temporary files, of the programs started too: killed, they leave theirs behind."""
     directory = Path(tempfile.mkdtemp(prefix="cdk-encrypted-data-"))
+    os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
     try:
         yield directory / "cdk.out"
     finally:
@@ -97,7 +111,7 @@ def _table(title: str, results: list[Result]) -> Table:
     for result in results:
         attempt = result.attempt
         mark = "[green]kept" if result.kept else "[red]BROKEN"
-        table.add_row(attempt.what, attempt.request, attempt.expected, result.happened, mark)
+        table.add_row(attempt.what, attempt.request, attempt.expected, escape(result.happened), mark)
     return table
 
 

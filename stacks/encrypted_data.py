@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket, ServerSideEncryption
+from cdk_encrypted_data import AccessLogBucket, EncryptedBucket, ServerSideEncryption
 from stacks.acknowledgements import DEFAULT_KMS, REPLICATION, acknowledge, objects_of
 from stacks.settings import BucketSettings, Settings
 
@@ -45,19 +45,11 @@ class EncryptedDataStack(cdk.Stack):
 
     def _bucket(self, settings: BucketSettings, removal_policy: cdk.RemovalPolicy) -> EncryptedBucket:
         name = settings.name
-        key = None
-        if settings.administrators or settings.users:
-            key = CustomerManagedKey(
-                self,
-                f"{name}Key",
-                administrators=[iam.ArnPrincipal(arn) for arn in settings.administrators],
-                users=[iam.ArnPrincipal(arn) for arn in settings.users],
-                removal_policy=removal_policy,
-            )
         bucket = EncryptedBucket(
             self,
             name,
-            key=key,
+            key_administrators=[iam.ArnPrincipal(arn) for arn in settings.administrators],
+            key_users=[iam.ArnPrincipal(arn) for arn in settings.users],
             encryption=settings.encryption,
             upload_policy=settings.upload_policy,
             access_log_bucket=self.access_logs,
@@ -76,7 +68,7 @@ class EncryptedDataStack(cdk.Stack):
                 DEFAULT_KMS,
                 reason="DSSE-KMS encrypts twice under a customer managed key; the rule knows only aws:kms.",
             )
-        reader = iam.ManagedPolicy(self, f"{name}Reader", description=f"Lists and reads the bucket {name}")
+        reader = iam.ManagedPolicy(bucket, "Reader", description=f"Lists and reads the bucket {name}")
         bucket.grant_read(reader)
         writer = iam.ManagedPolicy(
             self, f"{name}Writer", description=f"Stores and deletes objects of the bucket {name}"
@@ -97,5 +89,6 @@ class EncryptedDataStack(cdk.Stack):
         if settings.encryption is not ServerSideEncryption.SSE_S3:
             outputs["KeyArn"] = bucket.key.key_arn
         for output, value in outputs.items():
-            cdk.CfnOutput(self, f"{name}{output}", value=value)
+            # In the bucket's scope, where no other bucket's name can be in its way.
+            cdk.CfnOutput(bucket, output, value=value).override_logical_id(f"{name}{output}")
         return bucket

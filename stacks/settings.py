@@ -18,7 +18,8 @@ REMOVAL_POLICY = "encrypted-data:removalPolicy"
 
 _REMOVAL_POLICIES = {"RETAIN": cdk.RemovalPolicy.RETAIN, "DESTROY": cdk.RemovalPolicy.DESTROY}
 _FIELDS = {"name", "encryption", "uploadPolicy", "administrators", "users"}
-_NAME = re.compile(r"[A-Z][A-Za-z0-9]{0,31}")
+# AccessLogs and its output are the stack's own.
+_NAME = re.compile(r"(?!AccessLog)[A-Z][A-Za-z0-9]{0,31}")
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -84,7 +85,9 @@ def _bucket(entry: object) -> BucketSettings:
         raise _refusal(BUCKETS, entry, f"objects with a name and any of {', '.join(sorted(_FIELDS - {'name'}))}")
     name = entry["name"]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise _refusal(f"{BUCKETS}, name", name, "1 to 32 letters and digits that begin with a capital, such as Data")
+        raise _refusal(
+            f"{BUCKETS}, name", name, "1 to 32 letters and digits that begin with a capital, not with AccessLog"
+        )
     return BucketSettings(
         name=name,
         encryption=_choice("encryption", entry.get("encryption", "SSE_KMS"), ServerSideEncryption),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_s3 as s3
 
 from cdk_encrypted_data import AccessLogBucket, EncryptedBucket
 from tests.synthesis import build, new_stack, only, resources_of, template
@@ -66,6 +68,41 @@ def test_a_source_in_another_stack_makes_no_cycle() -> None:
     policy = json.dumps(assembly.get_stack_by_name("Central").template)
     assert ":s3:::*" in policy
     assert '"aws:SourceAccount": {"Ref": "AWS::AccountId"}' in policy
+
+
+def test_sources_of_other_stacks_need_one_statement() -> None:
+    app = cdk.App()
+    logs = AccessLogBucket(cdk.Stack(app, "Central"), "Logs")
+    for number in range(3):
+        EncryptedBucket(cdk.Stack(app, f"Stack{number}"), "Data", access_log_bucket=logs)
+    policy = json.dumps(app.synth().get_stack_by_name("Central").template)
+    assert policy.count("logging.s3.amazonaws.com") == 2  # the one that admits it, and the one that refuses the others
+
+
+@pytest.mark.parametrize("length", [1, 400])
+def test_more_sources_than_the_policy_has_room_for_are_refused(length: int) -> None:
+    stack = new_stack()
+    logs = AccessLogBucket(stack, "Logs")
+    source = s3.Bucket(stack, "Source")
+    room = {1: 42, 400: 21}[length]
+    for number in range(room):
+        logs.allow_delivery(source=source, prefix=f"{'x' * length}{number:02}/")
+    with pytest.raises(ValueError, match=r"Logs: source is .*; allowed: as many as S3's 20 KB .*; make another"):
+        logs.allow_delivery(source=source, prefix=f"{'x' * length}{room}/")
+    # With names as long as S3 takes them.
+    policy = only_policy_of(stack)
+    text = json.dumps(policy)
+    for token in re.findall(r'\{"Fn::GetAtt": \["\w+", "Arn"\]\}', text):
+        text = text.replace(token, '"arn:aws-us-gov:s3:::' + "x" * 63 + '"')
+    text = re.sub(r'\{"Fn::Join": \["", \["([^"]*)", "([^"]*)"\]\]\}', r'"\1\2"', text)
+    text = text.replace('{"Ref": "AWS::AccountId"}', '"111122223333"')
+    assert "Fn::" not in text
+    assert len(text) < 20_000
+
+
+def only_policy_of(stack: cdk.Stack) -> object:
+    (policy,) = resources_of(stack, "AWS::S3::BucketPolicy").values()
+    return policy["Properties"]["PolicyDocument"]
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "data", "a//b/", "ä/"])

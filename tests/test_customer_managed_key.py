@@ -143,13 +143,6 @@ def test_principals_that_would_undo_the_separation_are_refused(make: Callable[[c
         CustomerManagedKey(stack, "Key", **arguments)
 
 
-def test_users_of_another_account_are_refused() -> None:
-    CustomerManagedKey(new_stack(account="111122223333", region="eu-west-1"), "Key", users=[USER])
-    stack = new_stack(account="444455556666", region="eu-west-1")
-    with pytest.raises(ValueError, match=r"Key: users is '.*'; allowed: roles and users of account 444455556666; let"):
-        CustomerManagedKey(stack, "Key", users=[USER])
-
-
 def test_only_for_named_buckets() -> None:
     stack = build(lambda stack: CustomerManagedKey(stack, "Key", bucket_arns=["arn:aws:s3:::acme", "arn:aws:s3:::b-2"]))
     assert statements(stack)["AccountUsesKeyThroughS3"]["Condition"]["StringLike"] == {

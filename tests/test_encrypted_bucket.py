@@ -85,6 +85,7 @@ class TestWithoutOptions:
                 "Status": "Enabled",
                 "NoncurrentVersionExpiration": {"NoncurrentDays": 90},
                 "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+                "ExpiredObjectDeleteMarker": True,
             }
         ]
 
@@ -175,17 +176,61 @@ class TestExistingKey:
             "Fn::GetAtt": [key, "Arn"]
         }
 
-    def test_of_another_account_warns_with_the_statement_its_policy_needs(self) -> None:
+    @pytest.mark.parametrize("arn", [KEY_ARN, FOREIGN_KEY_ARN])
+    def test_by_arn_warns_with_the_statement_its_policy_needs(self, arn: str) -> None:
         stack = new_stack(account="111122223333", region="eu-west-1")
-        EncryptedBucket(stack, "Data", key=kms.Key.from_key_arn(stack, "Existing", FOREIGN_KEY_ARN))
-        Annotations.from_stack(stack).has_warning(
-            "/Test/Data", Match.string_like_regexp(r".*can't be changed from here.*AccountUsesKeyThroughS3.*")
-        )
+        EncryptedBucket(stack, "Data", key=kms.Key.from_key_arn(stack, "Existing", arn))
+        (message,) = [
+            str(entry.data) for entry in stack.node.find_child("Data").node.metadata if entry.type == "aws:cdk:warning"
+        ]
+        assert "can't be changed from here" in message
+        (statement,) = json.loads(message[message.index("[{") : message.rindex("}]") + 2])
+        # Nothing of it may depend on where it is pasted.
+        assert statement == {
+            "Sid": "AccountUsesKeyThroughS3",
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::111122223333:root"},
+            "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"],
+            "Resource": "*",
+            "Condition": {
+                "StringEquals": {"kms:CallerAccount": "111122223333", "kms:ViaService": "s3.eu-west-1.amazonaws.com"}
+            },
+        }
 
-    def test_of_this_account_doesnt_warn(self) -> None:
-        stack = new_stack(account="111122223333", region="eu-west-1")
-        EncryptedBucket(stack, "Data", key=kms.Key.from_key_arn(stack, "Existing", KEY_ARN))
+    def test_of_this_app_doesnt_warn(self) -> None:
+        stack = build(lambda stack: EncryptedBucket(stack, "Data", key=kms.Key(stack, "Existing")))
         Annotations.from_stack(stack).has_no_warning("*", Match.any_value())
+
+    @pytest.mark.parametrize(("account", "region"), [("111122223333", "us-east-1"), ("444455556666", "eu-west-1")])
+    def test_managed_key_of_another_environment_is_refused(self, account: str, region: str) -> None:
+        app = cdk.App()
+        there = cdk.Stack(app, "There", env=cdk.Environment(account=account, region=region))
+        here = cdk.Stack(app, "Here", env=cdk.Environment(account="111122223333", region="eu-west-1"))
+        key = CustomerManagedKey(there, "Key", alias_name="alias/acme")
+        with pytest.raises(ValueError, match=rf"Data: key is 'in account {account}, Region {region}'; allowed: one in"):
+            EncryptedBucket(here, "Data", key=key)
+
+    def test_bound_to_another_bucket_is_refused(self) -> None:
+        stack = new_stack()
+        key = CustomerManagedKey(stack, "Key", bucket_arns=["arn:aws:s3:::acme-one"])
+        EncryptedBucket(stack, "One", key=key, bucket_name="acme-one")
+        for name in ("acme-two", None):
+            with pytest.raises(
+                ValueError, match=r"Key: bucket_arns is .*; allowed: a list with the ARN of each bucket"
+            ):
+                EncryptedBucket(stack, "Two", key=key, bucket_name=name)
+
+    @pytest.mark.parametrize("key", ["alias/acme", KEY_ARN, 7])
+    def test_no_key_is_refused(self, key: Any) -> None:  # noqa: ANN401 - anything but a key
+        with pytest.raises(ValueError, match=r"Data: key is .*; allowed: a CustomerManagedKey or a key of aws_kms"):
+            EncryptedBucket(new_stack(), "Data", key=key)
+
+    def test_a_refused_key_leaves_nothing_behind(self) -> None:
+        stack = new_stack()
+        alias = kms.Alias(stack, "Alias", alias_name="alias/mine", target_key=kms.Key(stack, "Existing"))
+        with pytest.raises(ValueError, match="an alias"):
+            EncryptedBucket(stack, "Data", key=alias)
+        EncryptedBucket(stack, "Data")
 
     def test_of_another_region_is_refused(self) -> None:
         stack = new_stack(account="111122223333", region="us-east-1")
@@ -201,8 +246,38 @@ class TestExistingKey:
 
     def test_with_sse_s3_is_a_contradiction(self) -> None:
         stack = new_stack()
-        with pytest.raises(ValueError, match=r"Data: key is .*; allowed: no key with SSE_S3; leave the key out"):
+        with pytest.raises(ValueError, match=r"Data: key is .*; allowed: nothing together with SSE_S3; leave one"):
             EncryptedBucket(stack, "Data", key=kms.Key(stack, "Key"), encryption=ServerSideEncryption.SSE_S3)
+
+
+class TestOwnKey:
+    OPTIONS: dict[str, Any] = {  # noqa: RUF012
+        "key_administrators": [iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")],
+        "key_users": [iam.ArnPrincipal("arn:aws:iam::111122223333:role/application")],
+        "key_alias_name": "alias/acme",
+        "key_rotation_period": cdk.Duration.days(180),
+        "key_pending_window": cdk.Duration.days(7),
+    }
+
+    def test_its_options_change_it_in_place(self) -> None:
+        plain = build(lambda stack: EncryptedBucket(stack, "Data"))
+        chosen = build(lambda stack: EncryptedBucket(stack, "Data", **self.OPTIONS))
+        assert template(plain)["Resources"].keys() == template(chosen)["Resources"].keys()
+        key = only(chosen, "AWS::KMS::Key")
+        assert (key["RotationPeriodInDays"], key["PendingWindowInDays"]) == (180, 7)
+        assert only(chosen, "AWS::KMS::Alias")["AliasName"] == "alias/acme"
+        assert {"AdministratorsCannotUseKey", "UsersCannotAdministerKey"} <= {
+            each["Sid"] for each in key["KeyPolicy"]["Statement"]
+        }
+
+    @pytest.mark.parametrize("option", OPTIONS)
+    def test_with_an_existing_key_or_none_they_contradict(self, option: str) -> None:
+        arguments = {option: self.OPTIONS[option]}
+        stack = new_stack()
+        with pytest.raises(ValueError, match=rf"Data: {option} is .*; allowed: nothing together with key; leave one"):
+            EncryptedBucket(stack, "Data", key=kms.Key(stack, "Key"), **arguments)
+        with pytest.raises(ValueError, match=rf"Data: {option} is .*; allowed: nothing together with SSE_S3; leave"):
+            EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.SSE_S3, **arguments)
 
 
 class TestNames:
@@ -242,29 +317,35 @@ def key_contexts(stack: cdk.Stack) -> list[str]:
 
 class TestLifecycle:
     def test_archive_classes(self) -> None:
+        archive = s3.LifecycleRule(
+            id="Archive",
+            transitions=[s3.Transition(storage_class=s3.StorageClass.GLACIER, transition_after=cdk.Duration.days(90))],
+            noncurrent_version_transitions=[
+                s3.NoncurrentVersionTransition(
+                    storage_class=s3.StorageClass.DEEP_ARCHIVE, transition_after=cdk.Duration.days(30)
+                )
+            ],
+        )
         stack = build(
             lambda stack: EncryptedBucket(
                 stack,
                 "Data",
                 noncurrent_version_expiration=cdk.Duration.days(400),
                 abort_incomplete_multipart_upload_after=cdk.Duration.days(2),
-                transitions=(
-                    s3.Transition(storage_class=s3.StorageClass.GLACIER, transition_after=cdk.Duration.days(90)),
-                ),
-                noncurrent_version_transitions=(
-                    s3.NoncurrentVersionTransition(
-                        storage_class=s3.StorageClass.DEEP_ARCHIVE, transition_after=cdk.Duration.days(30)
-                    ),
-                ),
-                lifecycle_rules=(s3.LifecycleRule(id="Drafts", prefix="drafts/", expiration=cdk.Duration.days(5)),),
+                lifecycle_rules=(archive,),
             )
         )
-        own, drafts = only(stack, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+        own, archived = only(stack, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
         assert own["NoncurrentVersionExpiration"] == {"NoncurrentDays": 400}
         assert own["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
-        assert own["Transitions"] == [{"StorageClass": "GLACIER", "TransitionInDays": 90}]
-        assert own["NoncurrentVersionTransitions"] == [{"StorageClass": "DEEP_ARCHIVE", "TransitionInDays": 30}]
-        assert (drafts["Prefix"], drafts["ExpirationInDays"]) == ("drafts/", 5)
+        assert archived["Transitions"] == [{"StorageClass": "GLACIER", "TransitionInDays": 90}]
+        assert archived["NoncurrentVersionTransitions"] == [{"StorageClass": "DEEP_ARCHIVE", "TransitionInDays": 30}]
+
+    @pytest.mark.parametrize("ids", [["Retention"], ["A", "A"], [None]])
+    def test_rules_without_an_id_of_their_own_are_refused(self, ids: list[str | None]) -> None:
+        rules = [s3.LifecycleRule(id=each, expiration=cdk.Duration.days(1)) for each in ids]
+        with pytest.raises(ValueError, match=r"Data: lifecycle_rules is .*; allowed: rules with ids that differ"):
+            EncryptedBucket(new_stack(), "Data", lifecycle_rules=rules)
 
 
 class TestAccessLogs:
@@ -283,6 +364,24 @@ class TestAccessLogs:
         stack = new_stack()
         EncryptedBucket(stack, "Data", access_log_bucket=AccessLogBucket(stack, "Logs"), access_log_prefix="mine/")
         assert '"LogFilePrefix": "mine/"' in json.dumps(template(stack))
+
+    @pytest.mark.parametrize("id", ["My Data", "Däta", "Data:1"])
+    def test_default_prefix_of_any_id(self, id: str) -> None:  # noqa: A002
+        stack = new_stack()
+        EncryptedBucket(stack, id, access_log_bucket=AccessLogBucket(stack, "Logs"))
+        assert '"LogFilePrefix": "Test/' in json.dumps(template(stack))
+
+    def test_two_buckets_under_one_prefix_are_refused(self) -> None:
+        stack = new_stack()
+        logs = AccessLogBucket(stack, "Logs")
+        EncryptedBucket(stack, "One", access_log_bucket=logs, access_log_prefix="same/")
+        with pytest.raises(ValueError, match=r"Logs: prefix is 'same/'; allowed: a prefix that no other source has"):
+            EncryptedBucket(stack, "Two", access_log_bucket=logs, access_log_prefix="same/")
+
+    @pytest.mark.parametrize("value", ["acme-logs", 7])
+    def test_no_log_bucket_is_refused(self, value: Any) -> None:  # noqa: ANN401 - anything but a log bucket
+        with pytest.raises(ValueError, match=r"Data: access_log_bucket is .*; allowed: an AccessLogBucket; pass one"):
+            EncryptedBucket(new_stack(), "Data", access_log_bucket=value)
 
     @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
     def test_log_bucket_of_another_region_is_refused(self, region: str) -> None:
@@ -304,6 +403,13 @@ class TestEventsAndCors:
             "EventBridgeConfiguration": {"EventBridgeEnabled": True}
         }
         assert not resources_of(stack, "AWS::Lambda::Function")
+
+    def test_event_bridge_and_the_l2s_notifications_exclude_each_other(self) -> None:
+        stack = new_stack()
+        data = EncryptedBucket(stack, "Data", object_events=ObjectEvents.EVENT_BRIDGE)
+        data.bucket.enable_event_bridge_notification()
+        with pytest.raises(RuntimeError, match="object_events is EVENT_BRIDGE, and notifications of the bucket's L2"):
+            template(stack)
 
     def test_cors(self) -> None:
         rule = s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["https://example.com"])
@@ -350,6 +456,46 @@ class TestGrants:
         data.grant_read(named)
         with pytest.raises(ValueError, match=r"Key: grantee is .*; allowed: the key's users; add it to users"):
             data.grant_read(other)
+
+    def test_deleting_needs_no_key(self) -> None:
+        stack = new_stack()
+        named = iam.ArnPrincipal("arn:aws:iam::111122223333:role/named")
+        other = iam.Role(stack, "Other", assumed_by=iam.ServicePrincipal("glue.amazonaws.com"), role_name="other")
+        EncryptedBucket(stack, "Data", key_users=[named]).grant_delete(other)
+
+    def test_an_administrator_of_the_key_is_refused(self) -> None:
+        stack = new_stack()
+        role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("glue.amazonaws.com"))
+        data = EncryptedBucket(stack, "Data", key_administrators=[role])
+        with pytest.raises(ValueError, match=r"Key: grantee is .*; allowed: principals that aren't administrators"):
+            data.grant_read(role)
+
+    def test_a_user_named_by_its_arn_gets_its_grant(self) -> None:
+        app = cdk.App()
+        there, here = cdk.Stack(app, "There"), cdk.Stack(app, "Here")
+        role = iam.Role(there, "Worker", assumed_by=iam.ServicePrincipal("glue.amazonaws.com"), role_name="worker")
+        data = EncryptedBucket(here, "Data", key_users=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/worker")])
+        data.grant_read(role)
+        app.synth()
+
+    def test_of_another_account_is_refused(self) -> None:
+        stack = new_stack(account="111122223333", region="eu-west-1")
+        role = iam.Role.from_role_arn(stack, "Foreign", "arn:aws:iam::444455556666:role/foreign")
+        with pytest.raises(ValueError, match=r"Data: grantee is 'a principal of account 444455556666'; allowed:"):
+            EncryptedBucket(stack, "Data").grant_read(role)
+
+    @pytest.mark.parametrize("grantee", ["role", None, 7])
+    def test_no_grantee_is_refused(self, grantee: Any) -> None:  # noqa: ANN401 - anything but a grantee
+        with pytest.raises(ValueError, match=r"Data: grantee is .*; allowed: a role, user, group or managed policy"):
+            EncryptedBucket(new_stack(), "Data").grant_read(grantee)
+
+    def test_in_another_region_names_the_buckets_region(self) -> None:
+        app = cdk.App()
+        here = cdk.Stack(app, "Here", env=cdk.Environment(account="111122223333", region="eu-west-1"))
+        there = cdk.Stack(app, "There", env=cdk.Environment(account="111122223333", region="us-east-1"))
+        role = iam.ManagedPolicy(there, "Policy")
+        EncryptedBucket(here, "Data", bucket_name="acme", key_alias_name="alias/acme").grant_read(role)
+        assert "s3.eu-west-1.amazonaws.com" in json.dumps(app.synth().get_stack_by_name("There").template)
 
     def test_to_a_service_names_its_source_in_both_policies(self) -> None:
         stack = new_stack()

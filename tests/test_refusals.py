@@ -152,8 +152,95 @@ def test_bucket_arns(arns: object) -> None:
     assert_refused(CustomerManagedKey, {"bucket_arns": arns})
 
 
+@pytest.mark.parametrize("argument", ["cors", "lifecycle_rules"])
+@pytest.mark.parametrize("value", [None, 7, "abc", [1], [None], iter(())], ids=repr)
+def test_no_list(argument: str, value: object) -> None:
+    assert_refused(EncryptedBucket, {argument: value})
+
+
+@pytest.mark.parametrize("argument", ["administrators", "users", "bucket_arns"])
+@pytest.mark.parametrize("value", [None, 7, "arn:aws:iam::111122223333:role/application", [None]], ids=repr)
+def test_no_list_of_principals(argument: str, value: object) -> None:
+    assert_refused(CustomerManagedKey, {argument: value})
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        f"arn:{cdk.Aws.PARTITION}:iam::111122223333:role/*",
+        f"arn:aws:iam::{cdk.Aws.ACCOUNT_ID}:root",
+        f"arn:{cdk.Aws.PARTITION}:iam::{cdk.Aws.ACCOUNT_ID}:group/everybody",
+        f"*{cdk.Aws.PARTITION}",
+    ],
+)
+def test_a_token_in_a_principal_opens_no_door(arn: str) -> None:
+    assert_refused(CustomerManagedKey, {"users": [cdk.aws_iam.ArnPrincipal(arn)]})
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        f"arn:{cdk.Aws.PARTITION}:cloudfront::*:distribution/*",
+        f"*{cdk.Aws.PARTITION}*",
+        f"arn:{cdk.Aws.PARTITION}:s3:::acme",
+        f"arn:aws:*:{cdk.Aws.REGION}:*:x",
+    ],
+)
+def test_a_token_in_a_source_opens_no_door(arn: str) -> None:
+    bucket = EncryptedBucket(new_stack(), "Id")
+    with pytest.raises(ValueError, match=r"Id: source_arns is "):
+        bucket.grant_read_to_service("cloudfront.amazonaws.com", source_arns=[arn])
+
+
+def test_a_source_of_an_account_that_is_a_token_passes() -> None:
+    bucket = EncryptedBucket(new_stack(), "Id")
+    arn = f"arn:{cdk.Aws.PARTITION}:cloudfront::{cdk.Aws.ACCOUNT_ID}:distribution/*"
+    bucket.grant_read_to_service("cloudfront.amazonaws.com", source_arns=[arn])
+
+
+def test_who_is_administrator_and_user_by_two_spellings() -> None:
+    name = "111122223333:role/both"
+    spelt = [cdk.aws_iam.ArnPrincipal(f"arn:{partition}:iam::{name}") for partition in ("aws", cdk.Aws.PARTITION)]
+    with pytest.raises(ValueError, match=r"Id: users is .*; allowed: principals that aren't administrators"):
+        CustomerManagedKey(new_stack(), "Id", administrators=spelt[:1], users=spelt[1:])
+
+
+@pytest.mark.parametrize("argument", ["administrators", "users"])
+def test_principals_of_another_account(argument: str) -> None:
+    arguments: dict[str, Any] = {argument: [cdk.aws_iam.ArnPrincipal("arn:aws:iam::111122223333:role/a")]}
+    CustomerManagedKey(new_stack(account="111122223333", region="eu-west-1"), "Id", **arguments)
+    stack = new_stack(account="444455556666", region="eu-west-1")
+    with pytest.raises(ValueError, match=rf"Id: {argument} is '.*'; allowed: roles and users of account 444455556666"):
+        CustomerManagedKey(stack, "Id", **arguments)
+
+
+@pytest.mark.parametrize(("region", "longest"), [("us-east-1", 37), ("ap-southeast-1", 32)])
+def test_a_prefix_fits_the_region(region: str, longest: int) -> None:
+    stack = new_stack(account="111122223333", region=region)
+    EncryptedBucket(stack, "Fits", bucket_name_prefix="a" * longest)
+    with pytest.raises(ValueError, match=r"Id: bucket_name_prefix is 'a+'; allowed: "):
+        EncryptedBucket(stack, "Id", bucket_name_prefix="a" * (longest + 1))
+
+
+@pytest.mark.parametrize("service", [None, 7])
+def test_no_text_where_one_is_needed(service: Any) -> None:  # noqa: ANN401 - anything but text
+    key = CustomerManagedKey(new_stack(), "Id")
+    with pytest.raises(ValueError, match=r"Id: service is "):
+        key.allow_service(service, source_arns=["arn:aws:sns:eu-west-1:111122223333:topic"])
+    with pytest.raises(ValueError, match=r"Id: log_group_name is "):
+        key.allow_cloudwatch_logs(log_group_name=service)
+
+
+def test_no_action() -> None:
+    key = CustomerManagedKey(new_stack(), "Id")
+    with pytest.raises(ValueError, match=r"Id: actions is \[\]; allowed: KMS actions"):
+        key.allow_service("sns.amazonaws.com", source_arns=["arn:aws:sns:eu-west-1:111122223333:t"], actions=[])
+
+
 def test_name_and_prefix_contradict() -> None:
-    with pytest.raises(ValueError, match=r"Id: bucket_name_prefix is 'b'; allowed: no prefix with bucket_name; leave"):
+    with pytest.raises(
+        ValueError, match=r"Id: bucket_name_prefix is 'b'; allowed: nothing together with bucket_name; leave"
+    ):
         EncryptedBucket(new_stack(), "Id", bucket_name="acme", bucket_name_prefix="b")
 
 

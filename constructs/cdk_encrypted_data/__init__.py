@@ -1,15 +1,24 @@
-"""AWS CDK constructs for data encrypted under the customer's own KMS keys."""
+"""AWS CDK constructs for data encrypted under the customer's own KMS keys.
 
-from cdk_encrypted_data.access_log_bucket import AccessLogBucket
-from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
-from cdk_encrypted_data.encrypted_bucket import (
-    CustomerProvidedKeys,
-    EncryptedBucket,
-    MinimumTlsVersion,
-    ObjectEvents,
-    ServerSideEncryption,
-    UploadPolicy,
-)
+Each name is imported when it is first used, so that the proofs can be without the CDK and its Node process.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdk_encrypted_data.access_log_bucket import AccessLogBucket
+    from cdk_encrypted_data.choices import (
+        CustomerProvidedKeys,
+        MinimumTlsVersion,
+        ObjectEvents,
+        ServerSideEncryption,
+        UploadPolicy,
+    )
+    from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
+    from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
 
 __version__ = "0.1.0"
 
@@ -24,3 +33,27 @@ __all__ = [
     "UploadPolicy",
     "__version__",
 ]
+
+_MODULES = {
+    "AccessLogBucket": "access_log_bucket",
+    "CustomerManagedKey": "customer_managed_key",
+    "CustomerProvidedKeys": "choices",
+    "EncryptedBucket": "encrypted_bucket",
+    "MinimumTlsVersion": "choices",
+    "ObjectEvents": "choices",
+    "ServerSideEncryption": "choices",
+    "UploadPolicy": "choices",
+}
+
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every misspelt name for a good one
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

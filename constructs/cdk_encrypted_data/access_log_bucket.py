@@ -14,6 +14,11 @@ from cdk_encrypted_data.policies import bucket as bucket_policy
 RETENTION_DAYS = (1, 36_500)
 """The shortest and the longest time that logs are kept, in days."""
 
+# S3 takes bucket policies of 20 KB. The rest is what the policy says without sources.
+_ROOM_FOR_SOURCES = 17_500
+# What admitting one source takes, with names as long as S3 takes them, without its prefix.
+_SIZE_OF_A_SOURCE = 410
+
 _DEFAULT_RETENTION_DAYS = 365
 
 
@@ -46,18 +51,20 @@ class AccessLogBucket(Construct):
             scope: The construct to put it into.
             id: Its id there. Part of the logical id: changing it makes a new bucket.
             bucket_name: Default: CloudFormation makes one.
-            retention: How long logs are kept: 1 to 36500 days. Default: 365 days.
+            retention: How long logs are kept: 1 to 36500 days (a bound of this library's). Default: 365 days.
             removal_policy: What happens to the bucket when it leaves the template. Default: it stays. CloudFormation
                 deletes no bucket that holds logs.
 
         Raises:
             ValueError: If an argument is out of bounds.
         """
-        validation.check_text(id, "bucket_name", bucket_name, validation.BUCKET_NAME)
+        validation.check_optional_text(id, "bucket_name", bucket_name, validation.BUCKET_NAME)
         validation.check_days(id, "retention", retention, RETENTION_DAYS)
         validation.check_removal_policy(id, "removal_policy", removal_policy)
 
         super().__init__(scope, id)
+        self._prefixes: set[str] = set()
+        self._open_to_the_account = False
         self._bucket = s3.Bucket(
             self,
             "Bucket",
@@ -98,16 +105,46 @@ class AccessLogBucket(Construct):
     def allow_delivery(self, *, source: s3.IBucket, prefix: str) -> None:
         """Allow S3 to deliver a bucket's logs under a prefix; `EncryptedBucket` calls it for its ``access_log_bucket``.
 
-        A source in another stack may deliver as any bucket of this account: naming it would make both stacks need each
-        other, since the source names this bucket.
+        Args:
+            source: The bucket whose logs are delivered, of the same account and Region. One of another stack may
+                deliver as any bucket of this account, under any prefix: naming it would make both stacks need each
+                other, since the source names this bucket.
+            prefix: What the names of its logs begin with, ended by a slash.
+
+        Raises:
+            ValueError: If the prefix is malformed or taken, or the bucket's policy has room for no further source.
         """
-        validation.check_text(self.node.id, "prefix", prefix, validation.LOG_PREFIX)
+        owner = self.node.id
+        validation.check_text(owner, "prefix", prefix, validation.LOG_PREFIX)
+        if prefix in self._prefixes:
+            raise validation.refusal(
+                owner,
+                "prefix",
+                got=prefix,
+                allowed="a prefix that no other source has",
+                remedy="choose another: logs of two buckets under one prefix can't be told apart",
+            )
+        if sum(_SIZE_OF_A_SOURCE + len(each) for each in (*self._prefixes, prefix)) > _ROOM_FOR_SOURCES:
+            raise validation.refusal(
+                owner,
+                "source",
+                got=f"source number {len(self._prefixes) + 1} of this stack",
+                allowed="as many as S3's 20 KB for a bucket's policy have room for, about 40",
+                remedy="make another AccessLogBucket",
+            )
         here = pseudo_parameters()
-        same_stack = cdk.Stack.of(source).node.addr == cdk.Stack.of(self).node.addr
+        if cdk.Stack.of(source).node.addr == cdk.Stack.of(self).node.addr:
+            self._prefixes.add(prefix)
+            self._allow_delivery(source.bucket_arn, prefix)
+        elif not self._open_to_the_account:
+            self._open_to_the_account = True
+            self._allow_delivery(f"arn:{here.partition}:s3:::*", "")
+
+    def _allow_delivery(self, source_bucket_arn: str, prefix: str) -> None:
         statement = bucket_policy.allow_log_delivery(
             self._bucket.bucket_arn,
             prefix=prefix,
-            source_bucket_arn=source.bucket_arn if same_stack else f"arn:{here.partition}:s3:::*",
-            source_account=here.account,
+            source_bucket_arn=source_bucket_arn,
+            source_account=pseudo_parameters().account,
         )
         self._bucket.add_to_resource_policy(iam.PolicyStatement.from_json(statement))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import re
 from collections.abc import Sequence
 
 import aws_cdk as cdk
@@ -12,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from cdk_encrypted_data import policies, validation
+from cdk_encrypted_data import names, policies, validation
 from cdk_encrypted_data.interned import pseudo_parameters
 from cdk_encrypted_data.policies import key as key_policy
 
@@ -22,16 +20,14 @@ ROTATION_DAYS = (90, 2560)
 PENDING_WINDOW_DAYS = (7, 30)
 """The shortest and the longest waiting period before KMS deletes a key, in days."""
 
-# An alias has at most 256 characters: "alias/", a stack's name of 128, a slash, the path, a hyphen and a digest of 8.
-_ALIAS_PATH_LENGTH = 112
-
 
 class CustomerManagedKey(Construct):
     """A symmetric KMS key for data in S3, with an alias, a Name tag, rotation and a policy that admits no stranger.
 
-    The key works only through S3 and only for this account. Nobody makes grants on it but AWS services. By default the
-    account's IAM policies decide who administers and who uses it, so the account can always recover it. Name
-    ``administrators`` and those can't use it; name ``users`` and those can't administer it, whatever IAM policies say.
+    The key works only through S3 and only for this account, except for services that `allow_service` and
+    `allow_cloudwatch_logs` admit. Nobody makes grants on it but AWS services. By default the account's IAM policies
+    decide who administers and who uses it, so the account can always recover it. Name ``administrators`` and those
+    can't use it; name ``users`` and those can't administer it, whatever IAM policies say.
 
     A principal who may call ``kms:PutKeyPolicy`` can in the end give itself anything: the separation makes that a
     recorded change of the policy instead of a quiet use.
@@ -48,8 +44,8 @@ class CustomerManagedKey(Construct):
         scope: Construct,
         id: str,  # noqa: A002 - the CDK's name for it
         *,
-        administrators: Sequence[iam.IPrincipal] = (),
-        users: Sequence[iam.IPrincipal] = (),
+        administrators: Sequence[iam.IPrincipal | iam.ArnPrincipal] = (),
+        users: Sequence[iam.IPrincipal | iam.ArnPrincipal] = (),
         bucket_arns: Sequence[str] = (),
         alias_name: str | None = None,
         description: str | None = None,
@@ -62,12 +58,15 @@ class CustomerManagedKey(Construct):
         Args:
             scope: The construct to put it into.
             id: Its id there. Part of the logical id: changing it makes a new key.
-            administrators: Roles and users who administer the key and may not use it. Default: the account's IAM
-                policies decide. When given, only they may disable the key, schedule its deletion or rotate it at once;
-                a deployment that is to do so (``RemovalPolicy.DESTROY``) must run as one of them.
-            users: Roles and users who use the key through S3 and may not administer it. Default: the account's IAM
-                policies decide, and ``grant_*`` of a bucket is enough. When given, nobody else uses the key, and
-                ``grant_*`` refuses whom this list doesn't name.
+            administrators: Roles and users of this account who administer the key and may not use it. They must exist
+                when the key is made. Default: the account's IAM policies decide. When given, only they may disable the
+                key, schedule its deletion or rotate it at once; a deployment that is to do so
+                (``RemovalPolicy.DESTROY``) must run as one of them.
+            users: Roles and users of this account who use the key through S3 and may not administer it. They must exist
+                when the key is made. Default: the account's IAM policies decide, and ``grant_*`` of a bucket is enough.
+                When given, nobody else uses the key, and ``grant_*`` refuses whom this list is known not to name. A
+                role of another stack is named by ``iam.ArnPrincipal``: by itself it would make both stacks need each
+                other.
             bucket_arns: The only buckets whose objects the key may protect. Default: any bucket of the account. A
                 bucket of the same stack can be named here only if its name is known before deployment.
             alias_name: ``alias/…``. Default: ``alias/STACK/PATH``, which no other stack or construct can have.
@@ -82,43 +81,51 @@ class CustomerManagedKey(Construct):
                 is both administrator and user.
         """
         validation.check_texts(id, "bucket_arns", bucket_arns, validation.BUCKET_ARN)
-        validation.check_text(id, "alias_name", alias_name, validation.ALIAS_NAME)
-        validation.check_text(id, "description", description, validation.DESCRIPTION)
+        validation.check_optional_text(id, "alias_name", alias_name, validation.ALIAS_NAME)
+        validation.check_optional_text(id, "description", description, validation.DESCRIPTION)
         validation.check_days(id, "rotation_period", rotation_period, ROTATION_DAYS)
         validation.check_days(id, "pending_window", pending_window, PENDING_WINDOW_DAYS)
         validation.check_removal_policy(id, "removal_policy", removal_policy)
-        administrator_arns = validation.check_principals(id, "administrators", administrators)
-        user_arns = validation.check_principals(id, "users", users)
-        if user_arns:
-            validation.check_account(id, "users", user_arns, account=cdk.Stack.of(scope).account)
-        if both := sorted({*administrator_arns} & {*user_arns}):
-            raise validation.refusal(
-                id,
-                "users",
-                got=both,
-                allowed="principals that aren't administrators",
-                remedy="take them out of one of the two: who administers the key may not use it",
-            )
+        administrator_arns: list[str] = []
+        user_arns: list[str] = []
+        if administrators != () or users != ():
+            account = cdk.Stack.of(scope).account
+            administrator_arns = validation.check_principals(id, "administrators", administrators, account=account)
+            user_arns = validation.check_principals(id, "users", users, account=account)
+        for user in user_arns:
+            if any(validation.may_be_same(user, administrator) for administrator in administrator_arns):
+                raise validation.refusal(
+                    id,
+                    "users",
+                    got=user,
+                    allowed="principals that aren't administrators",
+                    remedy="take it out of one of the two: who administers the key may not use it",
+                )
 
         super().__init__(scope, id)
-        self._users = frozenset(user_arns)
+        self._administrators = administrator_arns
+        self._users = user_arns
+        self._bucket_arns = list(bucket_arns)
         path = self.to_string()
         if administrator_arns or user_arns or bucket_arns:
-            statements = [_l2(each) for each in _statements(administrator_arns, user_arns, bucket_arns)]
+            statements = [
+                iam.PolicyStatement.from_json(each)
+                for each in _statements(administrator_arns, user_arns, self._bucket_arns)
+            ]
         else:
             statements = _default_statements()
         self._key = kms.Key(
             self,
             "Resource",
-            alias=alias_name or f"alias/{pseudo_parameters().stack_name}/{_path_in_alias(path)}",
-            description=description or f"Encrypts the data of {path} in S3",
+            alias=alias_name or names.alias_name(path, stack_name=pseudo_parameters().stack_name),
+            description=description or f"Encrypts the data of {names.readable(path)} in S3",
             enable_key_rotation=True,
             rotation_period=rotation_period,
             pending_window=pending_window,
             policy=iam.PolicyDocument(statements=statements),
             removal_policy=removal_policy,
         )
-        cdk.Tags.of(self._key).add("Name", path)
+        cdk.Tags.of(self._key).add("Name", names.readable(path))
 
     @property
     def key(self) -> kms.Key:
@@ -154,16 +161,23 @@ class CustomerManagedKey(Construct):
         owner = self.node.id
         validation.check_text(owner, "service", service, validation.SERVICE)
         validation.check_texts(owner, "actions", actions, validation.KEY_ACTION)
+        if not actions:
+            raise validation.refusal(
+                owner, "actions", got=actions, allowed=validation.KEY_ACTION.allowed, remedy="name at least one"
+            )
         validation.check_sources(owner, source_arns, source_account)
         condition = policies.source_condition(source_arns, source_account)
         statement = key_policy.allow_service(service, actions=actions, condition=condition)
-        self._key.add_to_resource_policy(_l2(statement))
+        self._key.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
 
     def allow_cloudwatch_logs(self, *, log_group_name: str) -> None:
         """Allow CloudWatch Logs of this Region to encrypt this account's log groups under the key.
 
         Args:
             log_group_name: The log group's name; ``*`` stands for any characters.
+
+        Raises:
+            ValueError: If it is no log group's name.
 
         See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html.
         """
@@ -173,29 +187,64 @@ class CustomerManagedKey(Construct):
             region=here.region,
             log_group_arn=f"arn:{here.partition}:logs:{here.region}:{here.account}:log-group:{log_group_name}",
         )
-        self._key.add_to_resource_policy(_l2(statement))
+        self._key.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
 
-    def check_user(self, grantee: iam.IGrantable) -> None:
-        """Refuse a grantee to whom the key policy gives nothing.
+    def check_grantee(self, grantee: iam.IGrantable) -> None:
+        """Refuse a grantee of whom it is known that the key's policy gives it nothing.
+
+        ``grant_*`` of a bucket asks this. A managed policy or a group has no ARN that a key's policy could name: what
+        it grants takes effect for those of its roles and users that are among ``users``.
 
         Raises:
-            ValueError: If the key names its users and ``grantee`` isn't one of them.
+            ValueError: If the grantee is one of ``administrators``, or the key names its users and it isn't one.
         """
-        # A policy has no ARN that a key policy could name: it takes effect for those of its roles that are users.
-        if not self._users or isinstance(grantee, (iam.ManagedPolicy, iam.Policy)):
+        if not self._users and not self._administrators:
             return
-        names = validation.check_principals(self.node.id, "grantee", [grantee.grant_principal])
-        if not self._users.issuperset(names):
+        if isinstance(grantee, (iam.ManagedPolicy, iam.Policy, iam.Group)):
+            return
+        (arn,) = validation.check_principals(
+            self.node.id, "grantee", [grantee.grant_principal], account=cdk.Stack.of(self).account
+        )
+        if any(validation.may_be_same(arn, administrator) for administrator in self._administrators):
             raise validation.refusal(
                 self.node.id,
                 "grantee",
-                got=names,
+                got=arn,
+                allowed="principals that aren't administrators of the key",
+                remedy="grant it to somebody else: who administers the key may not use it",
+            )
+        # Unknown (None) passes: a role of this app may be one that ``users`` names by its ARN.
+        if self._users and all(validation.may_be_same(arn, user) is False for user in self._users):
+            raise validation.refusal(
+                self.node.id,
+                "grantee",
+                got=arn,
                 allowed="the key's users",
                 remedy="add it to users: a key that names its users works for nobody else",
             )
 
+    def check_bucket(self, bucket_name: str | None) -> None:
+        """Refuse a bucket of which it is known that the key isn't for it.
 
-def _statements(administrators: list[str], users: list[str], buckets: Sequence[str]) -> list[policies.Statement]:
+        Args:
+            bucket_name: The bucket's name; ``None`` where CloudFormation makes it.
+
+        Raises:
+            ValueError: If the key names its buckets and this isn't one.
+        """
+        names_of_buckets = [arn.rpartition(":")[2] for arn in self._bucket_arns]
+        unknown = any(validation.is_token(name) for name in (*names_of_buckets, bucket_name or ""))
+        if names_of_buckets and not unknown and bucket_name not in names_of_buckets:
+            raise validation.refusal(
+                self.node.id,
+                "bucket_arns",
+                got=self._bucket_arns,
+                allowed="a list with the ARN of each bucket under the key",
+                remedy="add the bucket's ARN, and give the bucket its name by bucket_name",
+            )
+
+
+def _statements(administrators: list[str], users: list[str], buckets: list[str]) -> list[policies.Statement]:
     here = pseudo_parameters()
     root = here.account_root_arn
     return [
@@ -208,19 +257,4 @@ def _statements(administrators: list[str], users: list[str], buckets: Sequence[s
 @functools.cache
 def _default_statements() -> list[iam.PolicyStatement]:
     """Return the statements of a key without options: for every such key the same, so frozen and shared."""
-    return [_l2(each).freeze() for each in _statements([], [], [])]
-
-
-def _l2(statement: policies.Statement) -> iam.PolicyStatement:
-    return iam.PolicyStatement.from_json(statement)
-
-
-def _path_in_alias(path: str) -> str:
-    """Return the construct's path below its top-level stack or stage, in the characters an alias may have."""
-    below = path.split("/", 1)[-1]
-    name = re.sub(r"[^A-Za-z0-9/_-]", "-", below)
-    if name == below and len(name) <= _ALIAS_PATH_LENGTH:
-        return name
-    # Two paths may differ only in what was replaced or cut off.
-    digest = hashlib.sha256(path.encode()).hexdigest()[:8]
-    return f"{name[:_ALIAS_PATH_LENGTH]}-{digest}"
+    return [iam.PolicyStatement.from_json(each).freeze() for each in _statements([], [], [])]

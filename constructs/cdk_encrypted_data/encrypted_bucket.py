@@ -5,18 +5,25 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
-from enum import Enum
 from typing import Protocol, cast
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk.interfaces.aws_kms import IKeyRef
-from constructs import Construct
+from constructs import Construct, IValidation
 
-from cdk_encrypted_data import policies, validation
+from cdk_encrypted_data import names, policies, validation
 from cdk_encrypted_data.access_log_bucket import AccessLogBucket
+from cdk_encrypted_data.choices import (
+    CustomerProvidedKeys,
+    MinimumTlsVersion,
+    ObjectEvents,
+    ServerSideEncryption,
+    UploadPolicy,
+)
 from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
 from cdk_encrypted_data.interned import block_all_public_access, block_sse_c, days, pseudo_parameters
 from cdk_encrypted_data.policies import access
@@ -29,60 +36,10 @@ NONCURRENT_VERSION_DAYS = (1, 36_500)
 ABORT_UPLOAD_DAYS = (1, 365)
 """How long an incomplete multipart upload may be kept, in days."""
 
+_RETENTION = "Retention"
 _DEFAULT_NONCURRENT_VERSION_DAYS = 90
 _DEFAULT_ABORT_UPLOAD_DAYS = 7
 
-
-class ServerSideEncryption(Enum):
-    """How S3 encrypts what is stored."""
-
-    SSE_KMS = "aws:kms"
-    """Under a customer managed KMS key, with an S3 Bucket Key."""
-    DSSE_KMS = "aws:kms:dsse"
-    """Twice, under a customer managed KMS key. S3 has no Bucket Key for it: every object is a request to KMS."""
-    SSE_S3 = "AES256"
-    """Under keys that S3 manages. Nobody can withhold such a key: for data that isn't the customer's to protect."""
-
-
-class UploadPolicy(Enum):
-    """What an upload that names no encryption meets."""
-
-    RESPECT_DEFAULT = "respect-default"
-    """It is stored under the bucket's encryption. Only naming another encryption or key is refused."""
-    REQUIRE_HEADER = "require-header"
-    """It is refused. Refuses most AWS services' uploads too, copies without headers and every default client."""
-
-
-class CustomerProvidedKeys(Enum):
-    """Whether uploads may bring a key of their own (SSE-C)."""
-
-    BLOCKED = "blocked"
-    """No: S3 blocks it by the bucket's configuration, and the bucket's policy refuses it."""
-    ALLOWED = "allowed"
-    """Yes: such objects are readable only with the key that came with them, and not under the bucket's key."""
-
-
-class MinimumTlsVersion(Enum):
-    """The oldest TLS version that the bucket answers."""
-
-    TLS_1_2 = "1.2"
-    TLS_1_3 = "1.3"
-
-
-class ObjectEvents(Enum):
-    """Where the bucket reports what happens to its objects."""
-
-    NOWHERE = "nowhere"
-    EVENT_BRIDGE = "event-bridge"
-    """To Amazon EventBridge of the account, all events."""
-
-
-# Where SSE-KMS is the rule, DSSE-KMS under the same key protects no less.
-_NAMEABLE_ALGORITHMS = {
-    ServerSideEncryption.SSE_KMS: ("aws:kms", "aws:kms:dsse"),
-    ServerSideEncryption.DSSE_KMS: ("aws:kms:dsse",),
-    ServerSideEncryption.SSE_S3: ("AES256",),
-}
 
 _L2_ENCRYPTION = {
     ServerSideEncryption.SSE_KMS: s3.BucketEncryption.KMS,
@@ -119,6 +76,11 @@ class EncryptedBucket(Construct):
         *,
         encryption: ServerSideEncryption = ServerSideEncryption.SSE_KMS,
         key: CustomerManagedKey | IKeyRef | None = None,
+        key_administrators: Sequence[iam.IPrincipal | iam.ArnPrincipal] = (),
+        key_users: Sequence[iam.IPrincipal | iam.ArnPrincipal] = (),
+        key_alias_name: str | None = None,
+        key_rotation_period: cdk.Duration | None = None,
+        key_pending_window: cdk.Duration | None = None,
         upload_policy: UploadPolicy = UploadPolicy.RESPECT_DEFAULT,
         customer_provided_keys: CustomerProvidedKeys = CustomerProvidedKeys.BLOCKED,
         minimum_tls_version: MinimumTlsVersion = MinimumTlsVersion.TLS_1_2,
@@ -126,8 +88,6 @@ class EncryptedBucket(Construct):
         bucket_name_prefix: str | None = None,
         noncurrent_version_expiration: cdk.Duration | None = None,
         abort_incomplete_multipart_upload_after: cdk.Duration | None = None,
-        transitions: Sequence[s3.Transition] = (),
-        noncurrent_version_transitions: Sequence[s3.NoncurrentVersionTransition] = (),
         lifecycle_rules: Sequence[s3.LifecycleRule] = (),
         access_log_bucket: AccessLogBucket | None = None,
         access_log_prefix: str | None = None,
@@ -141,30 +101,39 @@ class EncryptedBucket(Construct):
             scope: The construct to put it into.
             id: Its id there. Part of the logical ids: changing it makes a new bucket and key.
             encryption: How S3 encrypts. Default: SSE-KMS.
-            key: An existing key: a `CustomerManagedKey` with administrators and users of its own, a key of this app, or
-                any key by reference (``kms.Key.from_key_arn``), of this or another account, single- or multi-Region, of
-                any origin, in the bucket's Region. Its policy must let the bucket's users use it; where it belongs to
-                another account a warning shows the statement needed. Default: a new key for this bucket.
+            key: An existing key: a `CustomerManagedKey`, a key of this app, or any key by reference
+                (``kms.Key.from_key_arn``), of this or another account, single- or multi-Region, of any origin, in the
+                bucket's Region. Its policy must let the bucket's users use it; where it can't be changed from here a
+                warning shows the statement it needs. Default: a new key for this bucket. Another key for a bucket that
+                holds objects takes the old key out of its grants: what is stored under it can't be read by them.
+            key_administrators: Of the new key: who administers it and may not use it (`CustomerManagedKey`). Default:
+                the account's IAM policies decide.
+            key_users: Of the new key: who uses it and may not administer it. Default: the account's IAM policies
+                decide.
+            key_alias_name: Of the new key: ``alias/…``. Default: ``alias/STACK/PATH``.
+            key_rotation_period: Of the new key: 90 to 2560 days. Default: 365 days.
+            key_pending_window: Of the new key: 7 to 30 days. Default: 30 days.
             upload_policy: What an upload that names no encryption meets. Default: it gets the bucket's encryption.
             customer_provided_keys: Whether SSE-C is allowed. Default: blocked.
             minimum_tls_version: Default: TLS 1.2.
-            bucket_name: A name that is unique in the partition. Default: CloudFormation makes one. With a name the key
-                is bound to this bucket by its policy as well.
+            bucket_name: A name that is unique in the partition. Default: CloudFormation makes one. With a name the new
+                key is bound to this bucket by its policy as well.
             bucket_name_prefix: Name the bucket PREFIX-ACCOUNT-REGION-an, in the account's own namespace, which nobody
-                else can take. At most 37 characters. The key is bound to this bucket by its policy as well.
-            noncurrent_version_expiration: How long overwritten and deleted versions are kept: 1 to 36500 days. Default:
-                90 days.
-            abort_incomplete_multipart_upload_after: 1 to 365 days. Default: 7 days.
-            transitions: When current versions move to another storage class. Default: never.
-            noncurrent_version_transitions: When non-current versions do. Default: never.
-            lifecycle_rules: Rules beside the bucket's own.
+                else can take; 63 characters at most in all. The new key is bound to this bucket by its policy as well.
+            noncurrent_version_expiration: How long overwritten and deleted versions are kept: 1 to 36500 days (a bound
+                of this library's). Default: 90 days.
+            abort_incomplete_multipart_upload_after: 1 to 365 days (a bound of this library's). Default: 7 days.
+            lifecycle_rules: Rules beside the bucket's own, for archive classes and expiry; each with an id. Default:
+                none.
             access_log_bucket: Where S3 delivers server access logs: a log bucket of the same account and Region.
                 Default: no access logs.
-            access_log_prefix: The prefix of those logs, ended by a slash. Default: the construct's path.
+            access_log_prefix: The prefix of those logs, ended by a slash; no two buckets of a log bucket may share one.
+                Default: the construct's path.
             cors: Which web pages of other origins may call the bucket. Default: none.
             object_events: Where the bucket reports what happens to its objects. Default: nowhere.
             removal_policy: What happens to bucket and key when they leave the template. Default: they stay.
-                CloudFormation deletes no bucket that holds objects.
+                CloudFormation deletes no bucket that holds objects. A named bucket that stays after a failed first
+                deployment is in the way of the next one; ``RETAIN_ON_UPDATE_OR_DELETE`` keeps it only once it is made.
 
         Raises:
             ValueError: If an argument is out of bounds, or two contradict each other.
@@ -174,9 +143,13 @@ class EncryptedBucket(Construct):
         validation.check_choice(id, "customer_provided_keys", customer_provided_keys, CustomerProvidedKeys)
         validation.check_choice(id, "minimum_tls_version", minimum_tls_version, MinimumTlsVersion)
         validation.check_choice(id, "object_events", object_events, ObjectEvents)
-        validation.check_text(id, "bucket_name", bucket_name, validation.BUCKET_NAME)
-        validation.check_text(id, "bucket_name_prefix", bucket_name_prefix, validation.BUCKET_NAME_PREFIX)
-        validation.check_text(id, "access_log_prefix", access_log_prefix, validation.LOG_PREFIX)
+        validation.check_optional_text(id, "bucket_name", bucket_name, validation.BUCKET_NAME)
+        validation.check_optional_text(id, "bucket_name_prefix", bucket_name_prefix, validation.BUCKET_NAME_PREFIX)
+        validation.check_optional_text(id, "access_log_prefix", access_log_prefix, validation.LOG_PREFIX)
+        validation.check_list(
+            id, "lifecycle_rules", lifecycle_rules, s3.LifecycleRule, allowed="a list of s3.LifecycleRule"
+        )
+        validation.check_list(id, "cors", cors, s3.CorsRule, allowed="a list of s3.CorsRule")
         validation.check_days(
             id, "noncurrent_version_expiration", noncurrent_version_expiration, NONCURRENT_VERSION_DAYS
         )
@@ -184,48 +157,46 @@ class EncryptedBucket(Construct):
             id, "abort_incomplete_multipart_upload_after", abort_incomplete_multipart_upload_after, ABORT_UPLOAD_DAYS
         )
         validation.check_removal_policy(id, "removal_policy", removal_policy)
-        if key is not None and encryption is ServerSideEncryption.SSE_S3:
-            raise validation.refusal(
-                id,
-                "key",
-                got=key,
-                allowed="no key with SSE_S3",
-                remedy="leave the key out, or choose SSE_KMS or DSSE_KMS",
-            )
-        if bucket_name is not None and bucket_name_prefix is not None:
-            raise validation.refusal(
-                id,
-                "bucket_name_prefix",
-                got=bucket_name_prefix,
-                allowed="no prefix with bucket_name",
-                remedy="leave one of the two out",
-            )
-        if access_log_prefix is not None and access_log_bucket is None:
-            raise validation.refusal(
-                id,
-                "access_log_prefix",
-                got=access_log_prefix,
-                allowed="no prefix without access_log_bucket",
-                remedy="pass the log bucket as well, or leave the prefix out",
-            )
-        if access_log_bucket is not None:
-            validation.check_same_environment(
-                id, "access_log_bucket", cdk.Stack.of(access_log_bucket), here=cdk.Stack.of(scope)
-            )
+        of_a_key: dict[str, object] = {
+            "key_administrators": key_administrators,
+            "key_users": key_users,
+            "key_alias_name": key_alias_name,
+            "key_rotation_period": key_rotation_period,
+            "key_pending_window": key_pending_window,
+        }
+        _check_key_options(id, {"key": key, **of_a_key}, encryption)
+        validation.check_not_both(
+            id, "bucket_name_prefix", bucket_name_prefix, other="bucket_name", other_value=bucket_name
+        )
+        _check_rule_ids(id, lifecycle_rules)
+        here = pseudo_parameters()
+        name = f"{bucket_name_prefix}-{here.account}-{here.region}-an" if bucket_name_prefix else bucket_name
+        if bucket_name_prefix is not None:
+            validation.check_name_length(id, "bucket_name_prefix", bucket_name_prefix, cdk.Stack.of(scope).region)
+        if key is not None:
+            _check_key(id, key, cdk.Stack.of(scope), bucket_name=name)
+        _check_access_logs(id, access_log_bucket, access_log_prefix, scope)
 
         super().__init__(scope, id)
-        here = pseudo_parameters()
-        # The key's policy can name the bucket only by a name known beforehand: its ARN would be a cycle.
-        name = f"{bucket_name_prefix}-{here.account}-{here.region}-an" if bucket_name_prefix else bucket_name
-        self._own_key: CustomerManagedKey | None = None
+        self._managed_key = key if isinstance(key, CustomerManagedKey) else None
+        if key is None and encryption is not ServerSideEncryption.SSE_S3:
+            self._managed_key = CustomerManagedKey(
+                self,
+                "Key",
+                administrators=key_administrators,
+                users=key_users,
+                # Only by a name known beforehand: the bucket needs the key, so its ARN would be a cycle.
+                bucket_arns=[f"arn:{here.partition}:s3:::{name}"] if name else [],
+                alias_name=key_alias_name,
+                rotation_period=key_rotation_period,
+                pending_window=key_pending_window,
+                removal_policy=removal_policy,
+            )
         self._key: kms.IKey | None = None
-        if encryption is not ServerSideEncryption.SSE_S3:
-            if key is None:
-                arns = [f"arn:{here.partition}:s3:::{name}"] if name else []
-                key = CustomerManagedKey(self, "Key", bucket_arns=arns, removal_policy=removal_policy)
+        if self._managed_key is not None:
+            self._key = self._managed_key.key
+        elif key is not None and not isinstance(key, CustomerManagedKey):
             self._key = self._existing_key(key)
-        key_arn = self._key.key_arn if self._key else None
-
         self._bucket = s3.Bucket(
             self,
             "Bucket",
@@ -236,24 +207,12 @@ class EncryptedBucket(Construct):
             encryption_key=self._key,
             # One request to KMS for many objects; S3 has none for DSSE.
             bucket_key_enabled=True if encryption is ServerSideEncryption.SSE_KMS else None,
-            blocked_encryption_types=[
-                block_sse_c()
-                if customer_provided_keys is CustomerProvidedKeys.BLOCKED
-                else s3.BlockedEncryptionType.NONE
-            ],
+            blocked_encryption_types=[_blocked(customer_provided_keys)],
             block_public_access=block_all_public_access(),
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
             lifecycle_rules=[
-                s3.LifecycleRule(
-                    id="Retention",
-                    noncurrent_version_expiration=noncurrent_version_expiration
-                    or days(_DEFAULT_NONCURRENT_VERSION_DAYS),
-                    abort_incomplete_multipart_upload_after=abort_incomplete_multipart_upload_after
-                    or days(_DEFAULT_ABORT_UPLOAD_DAYS),
-                    transitions=list(transitions) or None,
-                    noncurrent_version_transitions=list(noncurrent_version_transitions) or None,
-                ),
+                _retention(noncurrent_version_expiration, abort_incomplete_multipart_upload_after),
                 *lifecycle_rules,
             ],
             cors=list(cors) or None,
@@ -264,10 +223,10 @@ class EncryptedBucket(Construct):
             *bucket_policy.refuse_weak_transport(arn, minimum_tls_version=minimum_tls_version.value),
             *bucket_policy.refuse_other_encryption(
                 arn,
-                algorithms=_NAMEABLE_ALGORITHMS[encryption],
-                key_arn=key_arn,
-                header_required=upload_policy is UploadPolicy.REQUIRE_HEADER,
-                customer_provided_keys_refused=customer_provided_keys is CustomerProvidedKeys.BLOCKED,
+                encryption=encryption,
+                key_arn=self._key.key_arn if self._key else None,
+                upload_policy=upload_policy,
+                customer_provided_keys=customer_provided_keys,
             ),
         ]
         # Set before anything else asks for a policy: a bucket can have only one.
@@ -280,16 +239,16 @@ class EncryptedBucket(Construct):
             removal_policy=removal_policy,
         )
         if access_log_bucket is not None:
-            self._deliver_access_logs(access_log_bucket, access_log_prefix or f"{self.node.path}/")
+            self._deliver_access_logs(access_log_bucket, access_log_prefix)
         if object_events is ObjectEvents.EVENT_BRIDGE:
-            # The L2's own option would add a Lambda function to do what this property does.
-            self._cfn_bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
-                event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
-            )
+            self._report_to_event_bridge()
 
     @property
     def bucket(self) -> s3.Bucket:
-        """The bucket, for all that the CDK does with buckets; its policy takes further statements."""
+        """The bucket, for all that the CDK does with buckets; its policy takes further statements.
+
+        Its own ``grant_*`` know nothing of this construct's key policy: use those of this class.
+        """
         return self._bucket
 
     @property
@@ -357,55 +316,63 @@ class EncryptedBucket(Construct):
         validation.check_text(self.node.id, "service", service, validation.SERVICE)
         validation.check_sources(self.node.id, source_arns, source_account)
         condition = policies.source_condition(source_arns, source_account)
-        self._bucket.add_to_resource_policy(
-            _l2(bucket_policy.allow_service_read(self._bucket.bucket_arn, service=service, condition=condition))
-        )
+        on_objects = bucket_policy.allow_service_read(self._bucket.bucket_arn, service=service, condition=condition)
+        self._bucket.add_to_resource_policy(iam.PolicyStatement.from_json(on_objects))
         if self._key is not None:
             statement = key_policy.allow_service(service, actions=key_policy.READ_ACTIONS, condition=condition)
-            if not self._key.add_to_resource_policy(_l2(statement)).statement_added:
-                self._warn_of_key_policy(f"lets {service} decrypt", [statement])
+            added = self._key.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
+            if not added.statement_added:
+                self._warn_of_key_policy("Service", f"lets {service} decrypt", [statement])
 
     @property
     def _cfn_bucket(self) -> s3.CfnBucket:
         return cast("s3.CfnBucket", self._bucket.node.default_child)
 
-    def _existing_key(self, key: CustomerManagedKey | IKeyRef) -> kms.IKey:
-        if isinstance(key, CustomerManagedKey):
-            self._own_key = key
-            return key.key
-        stack = cdk.Stack.of(self)
-        existing = cast("kms.IKey", key) if hasattr(key, "grant_decrypt") else None
-        if existing is None:
-            existing = kms.Key.from_key_arn(self, "Key", key.key_ref.key_arn)
-        validation.check_key(self.node.id, "key", existing, region=stack.region)
-        owner = existing.env.account
-        if not validation.is_token(stack.account) and not validation.is_token(owner) and owner != stack.account:
-            here = pseudo_parameters()
+    def _existing_key(self, key: IKeyRef) -> kms.IKey:
+        if not isinstance(key, (kms.Key, kms.CfnKey)):
+            stack = cdk.Stack.of(self)
+            arn = key.key_ref.key_arn
+            partition = stack.partition if validation.is_token(arn) else arn.split(":")[1]
             self._warn_of_key_policy(
+                "Existing",
                 "lets this account use it through S3",
                 key_policy.use_through_s3(
-                    here.account_root_arn, account=here.account, region=here.region, users=(), bucket_arns=()
+                    f"arn:{partition}:iam::{stack.account}:root",
+                    account=stack.account,
+                    region=stack.region,
+                    users=(),
+                    bucket_arns=(),
                 ),
             )
-        return existing
+        if hasattr(key, "grant_decrypt"):
+            return cast("kms.IKey", key)
+        return kms.Key.from_key_arn(self, "Key", key.key_ref.key_arn)
 
-    def _deliver_access_logs(self, log_bucket: AccessLogBucket, prefix: str) -> None:
+    def _deliver_access_logs(self, log_bucket: AccessLogBucket, prefix: str | None) -> None:
+        prefix = prefix or f"{names.readable(self.to_string())}/"
         log_bucket.allow_delivery(source=self._bucket, prefix=prefix)
         # By the L1: the L2's way depends on a feature flag, and without it fails on a bucket that takes no ACLs.
         self._cfn_bucket.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
             destination_bucket_name=log_bucket.bucket.bucket_name, log_file_prefix=prefix
         )
 
-    def _grant(self, grantee: iam.IGrantable, pattern: str, permissions_for: _Access) -> iam.Grant:
-        validation.check_text(self.node.id, "objects_key_pattern", pattern, validation.OBJECTS_KEY_PATTERN)
-        if self._own_key is not None:
-            self._own_key.check_user(grantee)
-        permissions = permissions_for(
-            self._bucket.bucket_arn,
-            pattern,
-            key_arn=self._key.key_arn if self._key else None,
-            region=pseudo_parameters().region,
+    def _report_to_event_bridge(self) -> None:
+        # The L2's own option would add a Lambda function to do what this property does.
+        self._cfn_bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
         )
+        self.node.add_validation(_NoOtherNotifications(self._bucket))
+
+    def _grant(self, grantee: iam.IGrantable, pattern: str, permissions_for: _Access) -> iam.Grant:
+        owner = self.node.id
+        validation.check_text(owner, "objects_key_pattern", pattern, validation.OBJECTS_KEY_PATTERN)
+        stack = cdk.Stack.of(self)
+        validation.check_grantee(owner, grantee, account=stack.account)
+        key_arn = self._key.key_arn if self._key else None
+        # The bucket's Region, wherever the grantee's policy is.
+        permissions = permissions_for(self._bucket.bucket_arn, pattern, key_arn=key_arn, region=stack.region)
+        if self._managed_key is not None and any(permission.resource == key_arn for permission in permissions):
+            self._managed_key.check_grantee(grantee)
         grants = [
             iam.Grant.add_to_principal(
                 grantee=grantee,
@@ -416,22 +383,94 @@ class EncryptedBucket(Construct):
             for permission in permissions
         ]
         if not all(grant.success for grant in grants):
-            raise validation.refusal(
-                self.node.id,
-                "grantee",
-                got=grantee,
-                allowed="a role, user, group or managed policy whose permissions this app may change",
-                remedy="import it as mutable, or use grant_read_to_service for an AWS service",
-            )
+            raise validation.unable_to_grant(owner, grantee)
         return functools.reduce(iam.Grant.combine, grants)
 
-    def _warn_of_key_policy(self, purpose: str, statements: Sequence[policies.Statement]) -> None:
+    def _warn_of_key_policy(self, what: str, purpose: str, statements: Sequence[policies.Statement]) -> None:
         wanted = json.dumps(cdk.Stack.of(self).resolve(statements))
         cdk.Annotations.of(self).add_warning_v2(
-            "cdk-encrypted-data:keyPolicyElsewhere",
+            f"cdk-encrypted-data:keyPolicy{what}",
             f"the policy of {self.node.path}'s key can't be changed from here; see to it that it {purpose}: {wanted}",
         )
 
 
-def _l2(statement: policies.Statement) -> iam.PolicyStatement:
-    return iam.PolicyStatement.from_json(statement)
+@jsii.implements(IValidation)
+class _NoOtherNotifications:
+    """Refuses the L2's notifications beside EventBridge: the CDK would write S3's one configuration without it."""
+
+    def __init__(self, bucket: s3.Bucket) -> None:
+        self._bucket = bucket
+
+    def validate(self) -> list[str]:
+        if self._bucket.node.try_find_child("Notifications") is None:
+            return []
+        message = (
+            "object_events is EVENT_BRIDGE, and notifications of the bucket's L2 would switch that off; "
+            "allowed: one of the two; let a rule of EventBridge do what the notification does"
+        )
+        return [message]
+
+
+def _check_key_options(id: str, options: dict[str, object], encryption: ServerSideEncryption) -> None:  # noqa: A002
+    for argument, value in options.items():
+        if argument != "key":
+            validation.check_not_both(id, argument, value, other="key", other_value=options["key"])
+        if encryption is ServerSideEncryption.SSE_S3:
+            validation.check_not_both(id, argument, value, other="SSE_S3", other_value=encryption)
+
+
+def _check_rule_ids(id: str, rules: Sequence[s3.LifecycleRule]) -> None:  # noqa: A002
+    ids = [_RETENTION, *(rule.id for rule in rules)]
+    if None in ids or len(set(ids)) < len(ids):
+        raise validation.refusal(
+            id,
+            "lifecycle_rules",
+            got=ids[1:],
+            allowed=f"rules with ids that differ from each other and from {_RETENTION}",
+            remedy="give each an id of its own: S3 knows a rule by it",
+        )
+
+
+def _check_access_logs(id: str, log_bucket: AccessLogBucket | None, prefix: str | None, scope: Construct) -> None:  # noqa: A002
+    if log_bucket is not None:
+        validation.check_instance(id, "access_log_bucket", log_bucket, AccessLogBucket, allowed="an AccessLogBucket")
+        validation.check_same_environment(id, "access_log_bucket", cdk.Stack.of(log_bucket), here=cdk.Stack.of(scope))
+    elif prefix is not None:
+        raise validation.refusal(
+            id,
+            "access_log_prefix",
+            got=prefix,
+            allowed="no prefix without access_log_bucket",
+            remedy="pass the log bucket as well, or leave the prefix out",
+        )
+
+
+def _blocked(customer_provided_keys: CustomerProvidedKeys) -> s3.BlockedEncryptionType:
+    blocked = customer_provided_keys is CustomerProvidedKeys.BLOCKED
+    return block_sse_c() if blocked else s3.BlockedEncryptionType.NONE
+
+
+def _check_key(id: str, key: CustomerManagedKey | IKeyRef, stack: cdk.Stack, *, bucket_name: str | None) -> None:  # noqa: A002
+    if isinstance(key, CustomerManagedKey):
+        validation.check_same_environment(id, "key", cdk.Stack.of(key), here=stack)
+        key.check_bucket(bucket_name)
+        return
+    validation.check_key(id, "key", key, region=stack.region)
+
+
+def _retention(expiration: cdk.Duration | None, abort_after: cdk.Duration | None) -> s3.LifecycleRule:
+    if expiration is None and abort_after is None:
+        return _default_retention()
+    return s3.LifecycleRule(
+        id=_RETENTION,
+        noncurrent_version_expiration=expiration or days(_DEFAULT_NONCURRENT_VERSION_DAYS),
+        abort_incomplete_multipart_upload_after=abort_after or days(_DEFAULT_ABORT_UPLOAD_DAYS),
+        # A delete marker of which no version is left hides nothing and keeps the bucket from being deleted.
+        expired_object_delete_marker=True,
+    )
+
+
+@functools.cache
+def _default_retention() -> s3.LifecycleRule:
+    # Made once: jsii checks every field of every rule it makes.
+    return _retention(days(_DEFAULT_NONCURRENT_VERSION_DAYS), days(_DEFAULT_ABORT_UPLOAD_DAYS))

@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 
 # How a token looks inside a string. Asking the CDK would cost a call into Node for every argument.
-_TOKEN = re.compile(r"\$\{Token\[")
+_TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
+# What stands for a token while the text around it is checked: a field of an ARN may be one.
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+
+
+BUCKET_NAME_LENGTH = 63
 
 
 class Text(NamedTuple):
@@ -52,7 +56,7 @@ DESCRIPTION = Text(re.compile(r"[\x20-\x7e\xa1-\xff]{1,8192}"), "1 to 8192 print
 LOG_PREFIX = Text(
     re.compile(r"(?=.{2,512}$)([A-Za-z0-9!_.()'-]+/)+"),
     "names that each end with a slash, at most 512 characters, such as data/",
-    "end it with a slash, so that no other bucket's prefix begins with it",
+    "end it with a slash, so that data/ and data-old/ stay apart",
 )
 OBJECTS_KEY_PATTERN = Text(
     re.compile(r"(?!/)\S{1,1024}"),
@@ -76,25 +80,30 @@ LOG_GROUP_NAME = Text(
     "begin with what all the log groups share, such as /aws/lambda/*",
 )
 BUCKET_ARN = Text(
-    re.compile(r"arn:[a-z-]+:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+    re.compile(rf"arn:({_UNKNOWN}|[a-z-]+):s3:::[a-z0-9{_UNKNOWN}][a-z0-9.{_UNKNOWN}-]*"),
     "the ARN of a bucket, arn:PARTITION:s3:::NAME",
     "pass the bucket's own ARN, without objects or wildcards",
 )
 SOURCE_ARN = Text(
-    re.compile(r"arn:[a-z-]+:[a-z0-9-]+:[^:\s]*:[^:\s]*:\S+"),
+    re.compile(rf"arn:({_UNKNOWN}|[a-z-]+):[a-z0-9-]+:[^:*\s]*:[^:\s]*:\S+"),
     "ARNs or patterns such as arn:aws:cloudfront::111122223333:distribution/EXAMPLE",
     "write the whole ARN",
 )
-_KEY_ARN = Text(
-    re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/(mrk-[0-9a-f]{32}|[0-9a-f-]{36})"),
+KEY_ARN = Text(
+    re.compile(
+        rf"arn:({_UNKNOWN}|[a-z-]+):kms:({_UNKNOWN}|[a-z0-9-]+):({_UNKNOWN}|\d{{12}}):key/({_UNKNOWN}|mrk-[0-9a-f]{{32}}|[0-9a-f-]{{36}})"
+    ),
     "arn:PARTITION:kms:REGION:ACCOUNT:key/KEY-ID",
     "pass the key's full ARN, for example with kms.Key.from_key_arn",
 )
-_PRINCIPAL_ARN = Text(
-    re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[^*\s]+"),
+PRINCIPAL_ARN = Text(
+    re.compile(rf"arn:({_UNKNOWN}|[a-z-]+):iam::({_UNKNOWN}|\d{{12}}):(role|user)/[^*\s]+"),
     "IAM roles and users, and iam.ArnPrincipal of their ARNs",
     "name each role or user; KMS takes no group, and an account or a wildcard would undo the separation",
 )
+
+
+_ARNS = (BUCKET_ARN, SOURCE_ARN, KEY_ARN, PRINCIPAL_ARN)
 
 
 def refusal(owner: str, argument: str, *, got: object, allowed: str, remedy: str) -> ValueError:
@@ -109,17 +118,51 @@ def is_token(value: str) -> bool:
 
 def check_text(owner: str, argument: str, value: object, kind: Text) -> None:
     """Refuse text that isn't of this kind."""
-    if value is None or (isinstance(value, str) and (is_token(value) or kind.pattern.fullmatch(value))):
-        return
+    # Of a text in parts only deployment knows the length: in an ARN the rest can be checked, elsewhere nothing can.
+    if isinstance(value, str):
+        text = _TOKEN.sub(_UNKNOWN, value)
+        if text == _UNKNOWN or kind.pattern.fullmatch(text) or (text != value and kind not in _ARNS):
+            return
     raise refusal(owner, argument, got=value, allowed=kind.allowed, remedy=kind.remedy)
 
 
-def check_texts(owner: str, argument: str, values: Sequence[str], kind: Text) -> None:
-    """Refuse a list of texts if one isn't of this kind."""
-    if isinstance(values, str):  # a string is a sequence of strings too, and never meant as one
-        raise refusal(owner, argument, got=values, allowed=f"a list of {kind.allowed}", remedy="put it into a list")
-    for value in values:
+def check_optional_text(owner: str, argument: str, value: object, kind: Text) -> None:
+    """Refuse text that was given and isn't of this kind."""
+    if value is not None:
         check_text(owner, argument, value, kind)
+
+
+def check_texts(owner: str, argument: str, values: object, kind: Text) -> None:
+    """Refuse a list of texts if one isn't of this kind."""
+    check_list(owner, argument, values, str, allowed=f"a list of {kind.allowed}")
+    for value in cast("Sequence[str]", values):
+        check_text(owner, argument, value, kind)
+
+
+def check_list(owner: str, argument: str, values: object, kind: type, *, allowed: str) -> None:
+    """Refuse what isn't a list or tuple of one type of things."""
+    # A string is a sequence too, and never meant as one.
+    if isinstance(values, (list, tuple)) and all(isinstance(value, kind) for value in values):
+        return
+    raise refusal(owner, argument, got=values, allowed=allowed, remedy="pass a list of them")
+
+
+def check_instance(owner: str, argument: str, value: object, kind: type, *, allowed: str) -> None:
+    """Refuse what isn't of this type."""
+    if not isinstance(value, kind):
+        raise refusal(owner, argument, got=value, allowed=allowed, remedy="pass one")
+
+
+def check_not_both(owner: str, argument: str, value: object, *, other: str, other_value: object) -> None:
+    """Refuse two arguments of which only one can hold."""
+    if value and other_value:
+        raise refusal(
+            owner,
+            argument,
+            got=value,
+            allowed=f"nothing together with {other}",
+            remedy="leave one of the two out",
+        )
 
 
 def check_choice(owner: str, argument: str, value: object, choices: type[Enum]) -> None:
@@ -158,48 +201,69 @@ def check_removal_policy(owner: str, argument: str, value: object) -> None:
     )
 
 
-def check_principals(owner: str, argument: str, principals: Sequence[iam.IPrincipal]) -> list[str]:
+def check_principals(owner: str, argument: str, principals: object, *, account: str) -> list[str]:
     """Return the ARNs of principals that a key policy can name one by one, and refuse the others."""
-
-    def unnameable(got: object) -> ValueError:
-        return refusal(owner, argument, got=got, allowed=_PRINCIPAL_ARN.allowed, remedy=_PRINCIPAL_ARN.remedy)
-
-    arns: list[str] = []
-    for principal in principals:
-        if isinstance(principal, (iam.AccountPrincipal, iam.Group)) or not hasattr(principal, "policy_fragment"):
-            raise unnameable(principal)
-        fragment = principal.policy_fragment
-        if fragment.conditions:
-            raise unnameable(f"a principal with conditions: {fragment.conditions}")
-        for kind, values in fragment.principal_json.items():
-            for value in values:
-                # The ARN of an account, token or not, is no role's.
-                if kind != "AWS" or value.endswith(":root"):
-                    raise unnameable(f"{kind}: {value}")
-                check_text(owner, argument, value, _PRINCIPAL_ARN)
-                arns.append(value)
+    if not isinstance(principals, (list, tuple)):
+        raise refusal(owner, argument, got=principals, allowed=PRINCIPAL_ARN.allowed, remedy="pass a list of them")
+    arns = [arn for principal in principals for arn in _arns_of(owner, argument, principal)]
+    for arn in arns:
+        check_text(owner, argument, arn, PRINCIPAL_ARN)
+        theirs = account_in(arn)
+        if theirs and not is_token(account) and theirs != account:
+            raise refusal(
+                owner,
+                argument,
+                got=arn,
+                allowed=f"roles and users of account {account}",
+                remedy="let it assume a role of this account: the key serves no other",
+            )
     return arns
 
 
-def check_account(owner: str, argument: str, arns: Sequence[str], *, account: str) -> None:
-    """Refuse principals that are known to be of another account than ``account``."""
-    for arn in arns:
-        if is_token(account) or is_token(arn) or arn.split(":")[4] == account:
-            continue
-        raise refusal(
-            owner,
-            argument,
-            got=arn,
-            allowed=f"roles and users of account {account}",
-            remedy="let it assume a role of this account: the key serves no other account",
-        )
+def _arns_of(owner: str, argument: str, principal: object) -> list[str]:
+    """Return the ARNs by which a policy would name a principal."""
+
+    def unnameable(got: object) -> ValueError:
+        return refusal(owner, argument, got=got, allowed=PRINCIPAL_ARN.allowed, remedy=PRINCIPAL_ARN.remedy)
+
+    if isinstance(principal, (iam.AccountPrincipal, iam.Group)) or not hasattr(principal, "policy_fragment"):
+        raise unnameable(principal)
+    fragment = principal.policy_fragment
+    if fragment.conditions:
+        raise unnameable(f"a principal with conditions: {fragment.conditions}")
+    arns: list[str] = []
+    for kind, values in fragment.principal_json.items():
+        if kind != "AWS":
+            raise unnameable(f"{kind}: {values}")
+        arns += values
+    return arns
 
 
-def check_sources(owner: str, source_arns: Sequence[str], source_account: str | None) -> None:
+def account_in(arn: str) -> str | None:
+    """Return the account that an ARN names, or ``None`` where only the deployment knows it."""
+    account = _TOKEN.sub(_UNKNOWN, arn).split(":")[4:5]
+    return account[0] if account and ACCOUNT.pattern.fullmatch(account[0]) else None
+
+
+def may_be_same(arn: str, other: str) -> bool | None:
+    """Tell whether two principals' ARNs are of the same principal; ``None`` where only the deployment knows."""
+    if arn == other:
+        return True
+    texts = [_TOKEN.sub(_UNKNOWN, each) for each in (arn, other)]
+    if _UNKNOWN in texts:
+        # Two tokens of one app are two principals; a token and a text may be one.
+        return False if texts[0] == texts[1] else None
+    # In one account, which is all that a key serves, the name is what tells principals apart.
+    names = [text.split(":")[5:] for text in texts]
+    return None if any(_UNKNOWN in part for name in names for part in name) else names[0] == names[1]
+
+
+def check_sources(owner: str, source_arns: object, source_account: str | None) -> None:
     """Refuse sources that don't say for whom an AWS service may act."""
-    check_text(owner, "source_account", source_account, ACCOUNT)
+    check_optional_text(owner, "source_account", source_account, ACCOUNT)
     check_texts(owner, "source_arns", source_arns, SOURCE_ARN)
-    if not source_arns:
+    arns = cast("Sequence[str]", source_arns)
+    if not arns:
         raise refusal(
             owner,
             "source_arns",
@@ -207,9 +271,11 @@ def check_sources(owner: str, source_arns: Sequence[str], source_account: str | 
             allowed="at least one ARN",
             remedy="name what the service acts for: without it anybody's resource could use the access",
         )
-    for arn in source_arns:
-        # A token's account can't be seen; what brings a token is a resource of this very app.
-        if source_account is None and not is_token(arn) and not ACCOUNT.pattern.fullmatch(arn.split(":")[4]):
+    for arn in arns:
+        fields = _TOKEN.sub(_UNKNOWN, arn).split(":")
+        # A whole ARN that is a token is a resource of this app; an account that is one, an account the app knows.
+        known = fields == [_UNKNOWN] or fields[4] == _UNKNOWN or ACCOUNT.pattern.fullmatch(fields[4])
+        if source_account is None and not known:
             raise refusal(
                 owner,
                 "source_arns",
@@ -217,6 +283,39 @@ def check_sources(owner: str, source_arns: Sequence[str], source_account: str | 
                 allowed="ARNs that name an account, unless source_account is given",
                 remedy="pass source_account: this ARN alone may belong to anybody",
             )
+
+
+def check_grantee(owner: str, grantee: object, *, account: str) -> None:
+    """Refuse who can't be given permissions, or is known to be of another account."""
+    if not hasattr(grantee, "grant_principal"):
+        raise unable_to_grant(owner, grantee)
+    theirs = getattr(grantee.grant_principal, "principal_account", None)
+    if theirs and not is_token(theirs) and not is_token(account) and theirs != account:
+        raise unable_to_grant(owner, f"a principal of account {theirs}")
+
+
+def unable_to_grant(owner: str, got: object) -> ValueError:
+    """Return the error that says who can be given permissions."""
+    return refusal(
+        owner,
+        "grantee",
+        got=got,
+        allowed="a role, user, group or managed policy of this account whose permissions the app may change",
+        remedy="let others assume a role of this account; an AWS service reads by grant_read_to_service",
+    )
+
+
+def check_name_length(owner: str, argument: str, prefix: str, region: str) -> None:
+    """Refuse a prefix of which S3 would make a longer name than it takes, where the Region is known."""
+    longest = BUCKET_NAME_LENGTH - len(f"-111122223333-{region}-an")
+    if not is_token(prefix) and not is_token(region) and len(prefix) > longest:
+        raise refusal(
+            owner,
+            argument,
+            got=prefix,
+            allowed=f"at most {longest} characters in {region}",
+            remedy="shorten it; S3 appends -ACCOUNT-REGION-an",
+        )
 
 
 def check_same_environment(owner: str, argument: str, other: cdk.Stack, *, here: cdk.Stack) -> None:
@@ -232,9 +331,17 @@ def check_same_environment(owner: str, argument: str, other: cdk.Stack, *, here:
             )
 
 
-def check_key(owner: str, argument: str, key: kms.IKey, *, region: str) -> None:
+def check_key(owner: str, argument: str, key: object, *, region: str) -> None:
     """Refuse an existing key that S3 couldn't use for a bucket in ``region``."""
-    arn = key.key_arn
+    if not hasattr(key, "key_ref"):
+        raise refusal(
+            owner,
+            argument,
+            got=key,
+            allowed="a CustomerManagedKey or a key of aws_kms",
+            remedy="pass kms.Key.from_key_arn(…) for a key known by its ARN",
+        )
+    arn = str(key.key_ref.key_arn)
     if hasattr(key, "alias_name") or ":alias/" in arn:
         raise refusal(
             owner,
@@ -243,8 +350,8 @@ def check_key(owner: str, argument: str, key: kms.IKey, *, region: str) -> None:
             allowed="a key",
             remedy="pass the key itself: S3 would resolve an alias in the account of whoever uploads",
         )
-    check_text(owner, argument, arn, _KEY_ARN)
-    key_region = key.env.region
+    check_text(owner, argument, arn, KEY_ARN)
+    key_region = str(getattr(key, "env").region)  # noqa: B009 - every construct with a reference has one
     if not is_token(region) and not is_token(key_region) and key_region != region:
         raise refusal(
             owner,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -40,16 +42,24 @@ def run_cdk(
     settings = aws.environment(region=region)
     settings["PATH"] = os.pathsep.join([*tools, settings.get("PATH", os.defpath)])
     settings |= environment or {}
-    done = subprocess.run(  # noqa: S603 - our own command
+    with subprocess.Popen(  # noqa: S603 - our own command
         [_PROJECT / "node_modules" / ".bin" / "cdk", *arguments, "--app", str(app), "--no-notices", "--no-color"],
         cwd=directory,
         env=settings,
+        # Away from the terminal's Ctrl-C: this process decides when it stops.
+        start_new_session=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise CdkError(f"cdk {' '.join(arguments)}\n{done.stdout}")
-    return done.stdout
+    ) as process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:
+            # With all its children, the app's Node among them: they would go on without it and write more files.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise CdkError(f"cdk {' '.join(arguments)}\n{output}")
+    return output

@@ -68,9 +68,31 @@ def test_refused(context: dict[str, object], message: str) -> None:
         Settings.from_context(context)
 
 
+@pytest.mark.parametrize("name", ["AccessLogs", "AccessLog", "AccessLogBucketName"])
+def test_names_of_the_stacks_own_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="begin with a capital, not with AccessLog"):
+        Settings.from_context({BUCKETS: [{"name": name}]})
+
+
+def test_no_two_names_collide() -> None:
+    names = ["Data", "DataReader", "DataKey", "DataBucket", "DataBucketName", "DataPolicy"]
+    settings = Settings.from_context({BUCKETS: [{"name": name} for name in names]})
+    stack = EncryptedDataStack(cdk.App(), "Test", settings=settings)
+    assert len(resources_of(stack, "AWS::S3::Bucket")) == len(names) + 1
+
+
+def test_naming_users_changes_the_key_in_place() -> None:
+    # Another logical id would be another key, and what is stored under the old one would be out of reach.
+    before, after = (
+        EncryptedDataStack(cdk.App(), "Test", settings=Settings.from_context({BUCKETS: [bucket]}))
+        for bucket in ({"name": "Data"}, {"name": "Data", "users": [USER], "administrators": [ADMINISTRATOR]})
+    )
+    assert resources_of(before, "AWS::KMS::Key").keys() == resources_of(after, "AWS::KMS::Key").keys()
+
+
 def test_sse_s3_with_key_principals_is_refused() -> None:
     settings = Settings.from_context({BUCKETS: [{"name": "Data", "encryption": "SSE_S3", "users": [USER]}]})
-    with pytest.raises(ValueError, match=r"Data: key is .*; allowed: no key with SSE_S3"):
+    with pytest.raises(ValueError, match=r"Data: key_users is .*; allowed: nothing together with SSE_S3"):
         EncryptedDataStack(cdk.App(), "Test", settings=settings)
 
 

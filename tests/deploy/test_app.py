@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,8 +41,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     context = {BUCKETS: json.dumps(MODES), REMOVAL_POLICY: "DESTROY"}
     options = [f"--context={name}={value}" for name, value in context.items()]
     with EmbeddedAws() as aws:
-        run_cdk(aws, "bootstrap", f"aws://{aws.account_id}/{aws.region}", app=f"{sys.executable} -c pass")
-        run_cdk(aws, "synth", "--quiet", *options, f"--output={assembly}", app=f"{sys.executable} app.py")
+        run_cdk(aws, "synth", "--quiet", *options, f"--output={assembly}", app=shlex.join([sys.executable, "app.py"]))
+        run_cdk(aws, "bootstrap", app=assembly)
         run_cdk(aws, "deploy", "--all", YES, app=assembly)
         yield Deployment(aws, Settings.from_context(context), assembly)
 

@@ -63,10 +63,17 @@ def synthesize(directory: str, env: cdk.Environment) -> None:
         "Everything",
         bucket_name_prefix="acme",
         customer_provided_keys=CustomerProvidedKeys.ALLOWED,
-        transitions=[s3.Transition(storage_class=s3.StorageClass.GLACIER, transition_after=cdk.Duration.days(90))],
-        noncurrent_version_transitions=[
-            s3.NoncurrentVersionTransition(
-                storage_class=s3.StorageClass.DEEP_ARCHIVE, transition_after=cdk.Duration.days(30)
+        lifecycle_rules=[
+            s3.LifecycleRule(
+                id="Archive",
+                transitions=[
+                    s3.Transition(storage_class=s3.StorageClass.GLACIER, transition_after=cdk.Duration.days(90))
+                ],
+                noncurrent_version_transitions=[
+                    s3.NoncurrentVersionTransition(
+                        storage_class=s3.StorageClass.DEEP_ARCHIVE, transition_after=cdk.Duration.days(30)
+                    )
+                ],
             )
         ],
         cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["https://example.com"])],
@@ -102,7 +109,7 @@ def refused(call: Any, **arguments: Any) -> bool:  # noqa: ANN401 - boto3
 
 
 def test_archive_classes(deployment: Deployment) -> None:
-    (rule,) = deployment.aws.client("s3").get_bucket_lifecycle_configuration(Bucket=NAME)["Rules"]
+    (_, rule) = deployment.aws.client("s3").get_bucket_lifecycle_configuration(Bucket=NAME)["Rules"]
     assert rule["Transitions"] == [{"Days": 90, "StorageClass": "GLACIER"}]
     assert rule["NoncurrentVersionTransitions"] == [{"NoncurrentDays": 30, "StorageClass": "DEEP_ARCHIVE"}]
 

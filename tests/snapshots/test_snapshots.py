@@ -74,13 +74,20 @@ def fullest_bucket(stack: cdk.Stack) -> None:
         bucket_name_prefix="acme",
         noncurrent_version_expiration=cdk.Duration.days(400),
         abort_incomplete_multipart_upload_after=cdk.Duration.days(2),
-        transitions=[s3.Transition(storage_class=s3.StorageClass.GLACIER, transition_after=cdk.Duration.days(90))],
-        noncurrent_version_transitions=[
-            s3.NoncurrentVersionTransition(
-                storage_class=s3.StorageClass.DEEP_ARCHIVE, transition_after=cdk.Duration.days(30)
-            )
+        lifecycle_rules=[
+            s3.LifecycleRule(
+                id="Archive",
+                transitions=[
+                    s3.Transition(storage_class=s3.StorageClass.GLACIER, transition_after=cdk.Duration.days(90))
+                ],
+                noncurrent_version_transitions=[
+                    s3.NoncurrentVersionTransition(
+                        storage_class=s3.StorageClass.DEEP_ARCHIVE, transition_after=cdk.Duration.days(30)
+                    )
+                ],
+            ),
+            s3.LifecycleRule(id="Drafts", prefix="drafts/", expiration=cdk.Duration.days(5)),
         ],
-        lifecycle_rules=[s3.LifecycleRule(id="Drafts", prefix="drafts/", expiration=cdk.Duration.days(5))],
         access_log_bucket=AccessLogBucket(stack, "Logs", retention=cdk.Duration.days(30)),
         access_log_prefix="acme/",
         cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["https://example.com"])],
@@ -96,13 +103,13 @@ def fullest_bucket(stack: cdk.Stack) -> None:
 
 
 USES: dict[str, Callable[[cdk.Stack], object]] = {
-    "CustomerManagedKey, smallest": lambda stack: CustomerManagedKey(stack, "Key"),
-    "CustomerManagedKey, fullest": fullest_key,
-    "EncryptedBucket, smallest": lambda stack: EncryptedBucket(stack, "Data"),
-    "EncryptedBucket, fullest": fullest_bucket,
-    "EncryptedBucket, DSSE-KMS": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.DSSE_KMS),
-    "EncryptedBucket, SSE-S3": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.SSE_S3),
-    "AccessLogBucket, smallest": lambda stack: AccessLogBucket(stack, "Logs"),
+    "CustomerManagedKey-smallest": lambda stack: CustomerManagedKey(stack, "Key"),
+    "CustomerManagedKey-fullest": fullest_key,
+    "EncryptedBucket-smallest": lambda stack: EncryptedBucket(stack, "Data"),
+    "EncryptedBucket-fullest": fullest_bucket,
+    "EncryptedBucket-DSSE-KMS": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.DSSE_KMS),
+    "EncryptedBucket-SSE-S3": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.SSE_S3),
+    "AccessLogBucket-smallest": lambda stack: AccessLogBucket(stack, "Logs"),
 }
 
 

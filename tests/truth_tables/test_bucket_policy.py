@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from aws_cdk import aws_iam as iam
 
-from cdk_encrypted_data.encrypted_bucket import (
+from cdk_encrypted_data.choices import (
     CustomerProvidedKeys,
-    EncryptedBucket,
     MinimumTlsVersion,
     ServerSideEncryption,
     UploadPolicy,
 )
+from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
 from tests.oracle.evaluator import FULL_ADMIN, Request
 from tests.oracle.requests import (
     DSSE_KMS,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from aws_cdk import aws_iam as iam
 
+from cdk_encrypted_data.choices import ServerSideEncryption
 from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
-from cdk_encrypted_data.encrypted_bucket import EncryptedBucket, ServerSideEncryption
+from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
 from tests.oracle.evaluator import Request
 from tests.oracle.table import read_table
 from tests.truth_tables.synthesis import ACCOUNT, REGION, Synthesis
@@ -45,7 +46,14 @@ OPERATIONS: dict[str, list[str]] = {
     "CopyObject in the bucket": ["object s3:GetObject", "object s3:PutObject", "kms:Decrypt", "kms:GenerateDataKey"],
     "DeleteObject": ["object s3:DeleteObject"],
     "DeleteObject, a version": ["object s3:DeleteObjectVersion"],
-    "UpdateObjectEncryption": ["object s3:UpdateObjectEncryption", "kms:Decrypt", "kms:GenerateDataKey"],
+    "UpdateObjectEncryption": [
+        "object s3:UpdateObjectEncryption",
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+    ],
     "PutObjectRetention": ["object s3:PutObjectRetention"],
     "PutBucketPolicy": ["bucket s3:PutBucketPolicy"],
     "PutBucketEncryption": ["bucket s3:PutEncryptionConfiguration"],
@@ -205,7 +213,8 @@ def test_the_key_serves_the_grant_and_nothing_else(
     for_other_bucket = grantee.through_s3(synthesis.arn("prefix bucket"))
     itself: Context = {S3_CONTEXT: grantee.bucket_arn}
     # A key that names its users lets them use it by its own policy: for whatever of theirs it protects.
-    own_right = {"kms:Decrypt", "kms:GenerateDataKey"} if bucket == "users" else set[str]()
+    all_of_s3 = {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
+    own_right = all_of_s3 if bucket == "users" else set[str]()
 
     def allowed(context: Context) -> set[str]:
         return {action for name in CRYPTOGRAPHY if grantee.may_kms(action := f"kms:{name}", context)}

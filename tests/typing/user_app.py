@@ -22,9 +22,9 @@ stack = cdk.Stack(app, "UserApp")
 version: str = cdk_encrypted_data.__version__
 cdk.Tags.of(stack).add("LibraryVersion", version)
 
-administrator = iam.Role(stack, "Administrator", assumed_by=iam.AccountRootPrincipal())
-application = iam.Role(stack, "Application", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
 auditor = iam.User(stack, "Auditor")
+administrator = iam.Role(stack, "Administrator", assumed_by=auditor)
+application: iam.IRole = iam.Role.from_role_arn(stack, "Application", "arn:aws:iam::111122223333:role/Application")
 analysts = iam.Group(stack, "Analysts")
 readers = iam.ManagedPolicy(stack, "Readers")
 distribution_arns = ["arn:aws:cloudfront::111122223333:distribution/EXAMPLE"]
@@ -67,7 +67,8 @@ key.allow_service(
     actions=["kms:Decrypt", "kms:GenerateDataKey"],
 )
 key.allow_cloudwatch_logs(log_group_name="/aws/lambda/*")
-key.check_user(application)
+key.check_grantee(application)
+key.check_bucket("example-data")
 
 # Buckets: a key that names its users, and every option
 
@@ -82,15 +83,7 @@ data: EncryptedBucket = EncryptedBucket(
     bucket_name="example-data",
     noncurrent_version_expiration=cdk.Duration.days(30),
     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-    transitions=[
-        s3.Transition(storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL, transition_after=cdk.Duration.days(90))
-    ],
-    noncurrent_version_transitions=(
-        s3.NoncurrentVersionTransition(
-            storage_class=s3.StorageClass.INFREQUENT_ACCESS, transition_after=cdk.Duration.days(30)
-        ),
-    ),
-    lifecycle_rules=[s3.LifecycleRule(prefix="scratch/", expiration=cdk.Duration.days(7))],
+    lifecycle_rules=[s3.LifecycleRule(id="Scratch", prefix="scratch/", expiration=cdk.Duration.days(7))],
     access_log_bucket=logs,
     access_log_prefix="data/",
     cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["https://example.com"])],
@@ -115,7 +108,16 @@ data.grant_read_to_service(
 
 # Buckets: the other choices
 
-own_key = EncryptedBucket(stack, "OwnKey", upload_policy=UploadPolicy.REQUIRE_HEADER)
+own_key = EncryptedBucket(
+    stack,
+    "OwnKey",
+    upload_policy=UploadPolicy.REQUIRE_HEADER,
+    key_administrators=[administrator],
+    key_users=(application, iam.ArnPrincipal("arn:aws:iam::111122223333:role/Reports")),
+    key_alias_name="alias/example-own",
+    key_rotation_period=cdk.Duration.days(90),
+    key_pending_window=cdk.Duration.days(14),
+)
 own_key.grant_read(analysts)
 EncryptedBucket(
     stack,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from cdk_encrypted_data.choices import CustomerProvidedKeys, ServerSideEncryption, UploadPolicy
 from cdk_encrypted_data.policies import Condition, Statement, bucket_and_objects, source_condition
 
 SSE = "s3:x-amz-server-side-encryption"
@@ -11,6 +10,13 @@ SSE_KMS_KEY = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 SSE_C = "s3:x-amz-server-side-encryption-customer-algorithm"
 
 LOG_DELIVERY = "logging.s3.amazonaws.com"
+
+# What an upload may name. Where SSE-KMS is the rule, DSSE-KMS under the same key protects no less.
+_NAMEABLE = {
+    ServerSideEncryption.SSE_KMS: ["aws:kms", "aws:kms:dsse"],
+    ServerSideEncryption.DSSE_KMS: ["aws:kms:dsse"],
+    ServerSideEncryption.SSE_S3: ["AES256"],
+}
 
 # Every way to make an object, or to change one that is there.
 _WRITES = (
@@ -40,10 +46,10 @@ def refuse_weak_transport(bucket_arn: str, *, minimum_tls_version: str) -> list[
 def refuse_other_encryption(
     bucket_arn: str,
     *,
-    algorithms: Sequence[str],
+    encryption: ServerSideEncryption,
     key_arn: str | None,
-    header_required: bool,
-    customer_provided_keys_refused: bool,
+    upload_policy: UploadPolicy,
+    customer_provided_keys: CustomerProvidedKeys,
 ) -> list[Statement]:
     """Refuse every upload that would be stored under anything but the bucket's own encryption.
 
@@ -52,14 +58,14 @@ def refuse_other_encryption(
     A missing context key makes ``StringNotEquals`` true, with or without ``IfExists``: only ``Null`` tells "absent"
     from "other" (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html).
 
-    Replicas arrive by ``s3:ReplicateObject``, which no statement here touches.
+    Replicas arrive by ``s3:ReplicateObject``, which no statement of these touches.
 
     Args:
         bucket_arn: The bucket.
-        algorithms: The values of ``x-amz-server-side-encryption`` that may be named.
+        encryption: How the bucket encrypts.
         key_arn: The only KMS key that may be named; ``None`` where naming any key is wrong (SSE-S3).
-        header_required: Refuse also an upload that names no encryption (strict mode).
-        customer_provided_keys_refused: Refuse SSE-C.
+        upload_policy: Whether an upload that names no encryption is refused too.
+        customer_provided_keys: Whether SSE-C is refused.
     """
     objects = f"{bucket_arn}/*"
     statements: list[Statement] = []
@@ -67,10 +73,10 @@ def refuse_other_encryption(
     def refuse(sid: str, condition: Condition) -> None:
         statements.append(_deny(sid, "s3:PutObject", objects, condition))
 
-    other_algorithm: Condition = {"StringNotEquals": {SSE: list(algorithms)}}
-    if not header_required:
+    other_algorithm: Condition = {"StringNotEquals": {SSE: _NAMEABLE[encryption]}}
+    if upload_policy is UploadPolicy.RESPECT_DEFAULT:
         refuse("RefuseOtherEncryption", {"Null": {SSE: "false"}, **other_algorithm})
-    elif customer_provided_keys_refused:
+    elif customer_provided_keys is CustomerProvidedKeys.BLOCKED:
         refuse("RefuseMissingOrOtherEncryption", other_algorithm)
     else:
         # An SSE-C request names its encryption in a header of its own and can't carry the other one.
@@ -87,12 +93,12 @@ def refuse_other_encryption(
     # The call that puts a stored object under another key or back under S3's, and makes SSE-KMS of what it takes. It
     # must name the bucket's key: S3 isn't documented to put anything into the context where it names none.
     update = "s3:UpdateObjectEncryption"
-    if key_arn is not None and "aws:kms" in algorithms:
+    if key_arn is not None and encryption is ServerSideEncryption.SSE_KMS:
         statements.append(_deny("RefuseUpdateToOtherKey", update, objects, {"StringNotEquals": {SSE_KMS_KEY: key_arn}}))
     else:
         statements.append(_deny("RefuseUpdateOfEncryption", update, objects))
 
-    if customer_provided_keys_refused:
+    if customer_provided_keys is CustomerProvidedKeys.BLOCKED:
         # SSE-C leaves data that nobody but the uploader can read: the means of ransom.
         refuse("RefuseCustomerProvidedKeys", {"Null": {SSE_C: "false"}})
     return statements

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 from cdk_encrypted_data.policies import Condition, Statement, bucket_and_objects
 
+S3_ACTIONS = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo")
+"""All that S3 does with a key: objects take two of them, replicas and ``UpdateObjectEncryption`` the others."""
+
 READ_ACTIONS = ("kms:Decrypt",)
 """What reading an SSE-KMS object takes."""
 
@@ -103,9 +106,9 @@ def use_through_s3(
     if bucket_arns:
         condition["StringLike"] = encryption_context(bucket_arns)
     if not users:
-        return [_allow("AccountUsesKeyThroughS3", account_root_arn, WRITE_ACTIONS, condition)]
+        return [_allow("AccountUsesKeyThroughS3", account_root_arn, S3_ACTIONS, condition)]
     return [
-        _allow("UsersUseKeyThroughS3", list(users), WRITE_ACTIONS, condition),
+        _allow("UsersUseKeyThroughS3", list(users), S3_ACTIONS, condition),
         _deny("UsersCannotAdministerKey", list(users), _CHANGING_ACTIONS),
     ]
 

@@ -1,0 +1,69 @@
+"""Wrong uses of the public API, each of which mypy and pyright must report.
+
+Both also report a comment that ignores nothing: so each comment proves its line wrong to them. Nothing here runs.
+"""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+
+from cdk_encrypted_data import (
+    AccessLogBucket,
+    CustomerManagedKey,
+    EncryptedBucket,
+    MinimumTlsVersion,
+    ServerSideEncryption,
+    UploadPolicy,
+)
+
+
+def choices_are_members_of_their_own_enum(stack: cdk.Stack) -> None:
+    EncryptedBucket(stack, "A", encryption="aws:kms")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    EncryptedBucket(stack, "B", encryption=UploadPolicy.REQUIRE_HEADER)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    EncryptedBucket(stack, "C", encryption=s3.BucketEncryption.KMS)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    EncryptedBucket(stack, "D", minimum_tls_version=1.3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    EncryptedBucket(stack, "E", customer_provided_keys=False)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    EncryptedBucket(stack, "F", object_events=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def options_are_named(stack: cdk.Stack, key: CustomerManagedKey) -> None:
+    EncryptedBucket(stack, "A", ServerSideEncryption.SSE_S3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    CustomerManagedKey(stack, "B", [])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    AccessLogBucket(stack, "C", "example-logs")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    key.allow_service("cloudfront.amazonaws.com", ["*"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def there_is_no_option_to_be_unprotected(stack: cdk.Stack) -> None:
+    EncryptedBucket(stack, "A", versioned=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    EncryptedBucket(stack, "B", block_public_access=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    CustomerManagedKey(stack, "C", enable_key_rotation=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    AccessLogBucket(stack, "D", encryption=ServerSideEncryption.SSE_KMS)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def times_are_durations(stack: cdk.Stack) -> None:
+    EncryptedBucket(stack, "A", noncurrent_version_expiration=30)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    CustomerManagedKey(stack, "B", rotation_period="180 days")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    AccessLogBucket(stack, "C", retention=365)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def keys_people_and_log_buckets_are_objects(stack: cdk.Stack, logs: AccessLogBucket, data: EncryptedBucket) -> None:
+    EncryptedBucket(stack, "A", key="alias/example")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    EncryptedBucket(stack, "B", access_log_bucket=logs.bucket)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    CustomerManagedKey(stack, "C", users=["arn:aws:iam::111122223333:role/A"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    data.grant_read("arn:aws:iam::111122223333:role/A")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def services_get_access_only_for_named_sources(key: CustomerManagedKey, data: EncryptedBucket) -> None:
+    key.allow_service("cloudfront.amazonaws.com")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    data.grant_read_to_service("cloudfront.amazonaws.com")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def results_have_their_types(key: CustomerManagedKey, data: EncryptedBucket, role: iam.IRole) -> None:
+    bucket: str = data.bucket  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    l2_key: kms.Key = data.key  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    arn: int = key.key_arn  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    granted: bool = data.grant_write(role)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    version: float = MinimumTlsVersion.TLS_1_3  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    data.key = key.key  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    print(bucket, l2_key, arn, granted, version)  # noqa: T201 - uses them
