@@ -23,6 +23,8 @@ crossing = settings(deadline=None, max_examples=40, suppress_health_check=[Healt
 DURATIONS = [
     (CustomerManagedKey, "rotation_period", ROTATION_DAYS),
     (CustomerManagedKey, "pending_window", PENDING_WINDOW_DAYS),
+    (EncryptedBucket, "key_rotation_period", ROTATION_DAYS),
+    (EncryptedBucket, "key_pending_window", PENDING_WINDOW_DAYS),
     (EncryptedBucket, "noncurrent_version_expiration", NONCURRENT_VERSION_DAYS),
     (EncryptedBucket, "abort_incomplete_multipart_upload_after", ABORT_UPLOAD_DAYS),
     (AccessLogBucket, "retention", RETENTION_DAYS),
@@ -30,6 +32,7 @@ DURATIONS = [
 TEXTS = [
     (CustomerManagedKey, "alias_name"),
     (CustomerManagedKey, "description"),
+    (EncryptedBucket, "key_alias_name"),
     (EncryptedBucket, "bucket_name"),
     (EncryptedBucket, "bucket_name_prefix"),
     (AccessLogBucket, "bucket_name"),
@@ -158,10 +161,19 @@ def test_no_list(argument: str, value: object) -> None:
     assert_refused(EncryptedBucket, {argument: value})
 
 
-@pytest.mark.parametrize("argument", ["administrators", "users", "bucket_arns"])
+@pytest.mark.parametrize(
+    ("construct", "argument"),
+    [
+        (CustomerManagedKey, "administrators"),
+        (CustomerManagedKey, "users"),
+        (CustomerManagedKey, "bucket_arns"),
+        (EncryptedBucket, "key_administrators"),
+        (EncryptedBucket, "key_users"),
+    ],
+)
 @pytest.mark.parametrize("value", [None, 7, "arn:aws:iam::111122223333:role/application", [None]], ids=repr)
-def test_no_list_of_principals(argument: str, value: object) -> None:
-    assert_refused(CustomerManagedKey, {argument: value})
+def test_no_list_of_principals(construct: type, argument: str, value: object) -> None:
+    assert_refused(construct, {argument: value})
 
 
 @pytest.mark.parametrize(

@@ -81,26 +81,17 @@ class CustomerManagedKey(Construct):
                 is both administrator and user.
         """
         validation.check_texts(id, "bucket_arns", bucket_arns, validation.BUCKET_ARN)
-        validation.check_optional_text(id, "alias_name", alias_name, validation.ALIAS_NAME)
         validation.check_optional_text(id, "description", description, validation.DESCRIPTION)
-        validation.check_days(id, "rotation_period", rotation_period, ROTATION_DAYS)
-        validation.check_days(id, "pending_window", pending_window, PENDING_WINDOW_DAYS)
         validation.check_removal_policy(id, "removal_policy", removal_policy)
-        administrator_arns: list[str] = []
-        user_arns: list[str] = []
-        if administrators != () or users != ():
-            account = cdk.Stack.of(scope).account
-            administrator_arns = validation.check_principals(id, "administrators", administrators, account=account)
-            user_arns = validation.check_principals(id, "users", users, account=account)
-        for user in user_arns:
-            if any(validation.may_be_same(user, administrator) for administrator in administrator_arns):
-                raise validation.refusal(
-                    id,
-                    "users",
-                    got=user,
-                    allowed="principals that aren't administrators",
-                    remedy="take it out of one of the two: who administers the key may not use it",
-                )
+        administrator_arns, user_arns = check_options(
+            id,
+            scope,
+            administrators=administrators,
+            users=users,
+            alias_name=alias_name,
+            rotation_period=rotation_period,
+            pending_window=pending_window,
+        )
 
         super().__init__(scope, id)
         self._administrators = administrator_arns
@@ -242,6 +233,41 @@ class CustomerManagedKey(Construct):
                 allowed="a list with the ARN of each bucket under the key",
                 remedy="add the bucket's ARN, and give the bucket its name by bucket_name",
             )
+
+
+def check_options(
+    owner: str,
+    scope: Construct,
+    *,
+    administrators: object,
+    users: object,
+    alias_name: object,
+    rotation_period: cdk.Duration | None,
+    pending_window: cdk.Duration | None,
+    prefix: str = "",
+) -> tuple[list[str], list[str]]:
+    """Refuse options that a key can't have; return the ARNs of its administrators and of its users.
+
+    ``prefix`` is what the options are called by where they are given: ``key_`` at a bucket.
+    """
+    validation.check_optional_text(owner, f"{prefix}alias_name", alias_name, validation.ALIAS_NAME)
+    validation.check_days(owner, f"{prefix}rotation_period", rotation_period, ROTATION_DAYS)
+    validation.check_days(owner, f"{prefix}pending_window", pending_window, PENDING_WINDOW_DAYS)
+    if administrators == () and users == ():
+        return [], []
+    account = cdk.Stack.of(scope).account
+    administrator_arns = validation.check_principals(owner, f"{prefix}administrators", administrators, account=account)
+    user_arns = validation.check_principals(owner, f"{prefix}users", users, account=account)
+    for user in user_arns:
+        if any(validation.may_be_same(user, administrator) for administrator in administrator_arns):
+            raise validation.refusal(
+                owner,
+                f"{prefix}users",
+                got=user,
+                allowed="principals that aren't administrators",
+                remedy="take it out of one of the two: who administers the key may not use it",
+            )
+    return administrator_arns, user_arns
 
 
 def _statements(administrators: list[str], users: list[str], buckets: list[str]) -> list[policies.Statement]:

@@ -24,7 +24,7 @@ from cdk_encrypted_data.choices import (
     ServerSideEncryption,
     UploadPolicy,
 )
-from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
+from cdk_encrypted_data.customer_managed_key import CustomerManagedKey, check_options
 from cdk_encrypted_data.interned import block_all_public_access, block_sse_c, days, pseudo_parameters
 from cdk_encrypted_data.policies import access
 from cdk_encrypted_data.policies import bucket as bucket_policy
@@ -39,7 +39,6 @@ ABORT_UPLOAD_DAYS = (1, 365)
 _RETENTION = "Retention"
 _DEFAULT_NONCURRENT_VERSION_DAYS = 90
 _DEFAULT_ABORT_UPLOAD_DAYS = 7
-
 
 _L2_ENCRYPTION = {
     ServerSideEncryption.SSE_KMS: s3.BucketEncryption.KMS,
@@ -165,6 +164,16 @@ class EncryptedBucket(Construct):
             "key_pending_window": key_pending_window,
         }
         _check_key_options(id, {"key": key, **of_a_key}, encryption)
+        check_options(
+            id,
+            scope,
+            administrators=key_administrators,
+            users=key_users,
+            alias_name=key_alias_name,
+            rotation_period=key_rotation_period,
+            pending_window=key_pending_window,
+            prefix="key_",
+        )
         validation.check_not_both(
             id, "bucket_name_prefix", bucket_name_prefix, other="bucket_name", other_value=bucket_name
         )
