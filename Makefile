@@ -37,8 +37,9 @@ snapshots: install  ## accept the templates as they are now; review the diff
 readme: install  ## the tables in README.md
 	$(BIN)/python -m devtools.readme
 
-benchmark: install  ## what a synth costs, against the same resources by hand
+benchmark: install  ## what a synth costs, against the same resources by hand, and a decision of the proofs
 	$(BIN)/python benchmarks/synth.py
+	$(BIN)/python -m benchmarks.evaluation
 
 wheel: install  ## the library as a wheel in dist/
 	$(BIN)/python -m build --no-isolation --outdir dist
