@@ -262,6 +262,32 @@ class TestKmsPermissions:
         s3 = account.aws.client("s3", credentials=root)
         assert refused(s3.put_object, Bucket=bucket, Key="a", Body=b"x") == answer
 
+    @pytest.mark.parametrize(("action", "answer"), [("kms:*", ""), ("kms:Decrypt", "AccessDenied")])
+    def test_a_user_of_another_account_needs_policies_of_its_own(
+        self, account: Account, action: str, answer: str
+    ) -> None:
+        other = {"AWS": "arn:aws:iam::444455556666:root"}
+        key = account.key({"Effect": "Allow", "Principal": other, "Action": "kms:*", "Resource": "*"})
+        bucket = account.bucket(key=key)
+        policy = {"Version": "2012-10-17", "Statement": [_on(bucket) | {"Principal": other}]}
+        account.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+        name = account.name("other")
+        # The bucket's account has a user of this name as well, whose policies say the opposite.
+        account.aws.create_user(name, *([] if action == "kms:*" else [_everything("kms:*")]))
+        root = Credentials(access_key_id="444455556666", secret_access_key="any")  # noqa: S106
+        iam = account.aws.client("iam", credentials=root)
+        iam.create_user(UserName=name)
+        policy = {"Version": "2012-10-17", "Statement": [_on(bucket), _everything(action)]}
+        iam.put_user_policy(UserName=name, PolicyName="inline", PolicyDocument=json.dumps(policy))
+        made = iam.create_access_key(UserName=name)["AccessKey"]
+        user = Credentials(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"])
+        s3 = account.aws.client("s3", credentials=user)
+        assert refused(s3.put_object, Bucket=bucket, Key="a", Body=b"x") == answer
+
 
 def _on(bucket: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/*"}
+
+
+def _everything(action: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": "*"}

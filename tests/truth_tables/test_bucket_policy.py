@@ -6,14 +6,8 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from aws_cdk import aws_iam as iam
 
-from cdk_encrypted_data.choices import (
-    CustomerProvidedKeys,
-    MinimumTlsVersion,
-    ServerSideEncryption,
-    UploadPolicy,
-)
+from cdk_encrypted_data.choices import ServerSideEncryption
 from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
 from tests.oracle.evaluator import FULL_ADMIN, Request
 from tests.oracle.requests import (
@@ -28,7 +22,17 @@ from tests.oracle.requests import (
     outcome,
     uploads,
 )
-from tests.oracle.table import read_table
+from tests.truth_tables.bucket_table import (
+    ALLOWED,
+    LOG_SOURCE,
+    MODES,
+    REQUIRE,
+    RESPECT,
+    TLS_1_2,
+    Mode,
+    expected,
+    make_bucket,
+)
 from tests.truth_tables.synthesis import ACCOUNT, OTHER_ACCOUNT, Synthesis
 
 if TYPE_CHECKING:
@@ -36,81 +40,6 @@ if TYPE_CHECKING:
     from constructs import IConstruct
 
     from tests.oracle.evaluator import Evaluator, Policy
-
-RESPECT, REQUIRE = UploadPolicy.RESPECT_DEFAULT, UploadPolicy.REQUIRE_HEADER
-BLOCKED, ALLOWED = CustomerProvidedKeys.BLOCKED, CustomerProvidedKeys.ALLOWED
-TLS_1_2, TLS_1_3 = MinimumTlsVersion.TLS_1_2, MinimumTlsVersion.TLS_1_3
-LOG_SOURCE = "source-bucket"
-
-
-class Mode(NamedTuple):
-    encryption: ServerSideEncryption
-    upload_policy: UploadPolicy
-    customer_provided_keys: CustomerProvidedKeys
-    minimum_tls_version: MinimumTlsVersion
-
-    def __str__(self) -> str:
-        return "-".join(choice.name for choice in self)
-
-    @property
-    def column(self) -> str:
-        return self.encryption.name + ("" if self.upload_policy is RESPECT else ", header")
-
-
-MODES = [
-    Mode(*choices) for choices in product(ServerSideEncryption, UploadPolicy, CustomerProvidedKeys, MinimumTlsVersion)
-]
-
-# SSE-C blocked, TLS 1.2. The bucket's owner has let a partner account and log delivery write: a consumer's own Allow
-# statements open nothing that the table says is closed.
-EXPECTED = read_table("""
-                                  | SSE_KMS | SSE_KMS, header | DSSE_KMS | DSSE_KMS, header | SSE_S3 | SSE_S3, header
-no header                         | ok      | D               | ok       | D                | ok     | D
-AES256                            | D       | D               | D        | D                | ok     | ok
-aws:kms, no key: verbatim         | D       | D               | D        | D                | D      | D
-aws:kms, no key: filled in        | D       | D               | D        | D                | D      | D
-aws:kms, right key                | ok      | ok              | D        | D                | D      | D
-right key id: verbatim            | D       | D               | D        | D                | D      | D
-right key id: as ARN              | ok      | ok              | D        | D                | D      | D
-right alias: verbatim             | D       | D               | D        | D                | D      | D
-right alias: as ARN               | ok      | ok              | D        | D                | D      | D
-aws:kms, wrong key                | D       | D               | D        | D                | D      | D
-right key, no aws:kms             | ok      | D               | ok       | D                | D      | D
-wrong key, no aws:kms             | D       | D               | D        | D                | D      | D
-dsse, right key                   | OK!dsse | OK!dsse         | ok       | ok               | D      | D
-dsse, wrong key                   | D       | D               | D        | D                | D      | D
-dsse, no key                      | D       | D               | D        | D                | D      | D
-unknown algorithm                 | D       | D               | D        | D                | D      | D
-SSE-C                             | D       | D               | D        | D                | D      | D
-HTTP                              | D       | D               | D        | D                | D      | D
-HTTP: TLS version shown           | D       | D               | D        | D                | D      | D
-TLS 1.1                           | D       | D               | D        | D                | D      | D
-TLS 1.2                           | ok      | D               | ok       | D                | ok     | D
-TLS 1.3                           | ok      | D               | ok       | D                | ok     | D
-other account, no header          | ok      | D               | ok       | D                | ok     | D
-other account, right key          | ok      | ok              | D        | D                | D      | D
-anonymous                         | D       | D               | D        | D                | D      | D
-CopyObject, no header             | ok      | D               | ok       | D                | ok     | D
-CopyObject, right key             | ok      | ok              | D        | D                | D      | D
-CopyObject, wrong key             | D       | D               | D        | D                | D      | D
-multipart upload, no header       | ok      | D               | ok       | D                | ok     | D
-multipart upload, right key       | ok      | ok              | D        | D                | D      | D
-multipart upload, wrong key       | D       | D               | D        | D                | D      | D
-UploadPart: nothing shown         | ok      | D               | ok       | D                | ok     | D
-UploadPart: its upload's shown    | ok      | ok              | D        | D                | D      | D
-UploadPart, SSE-C                 | D       | D               | D        | D                | D      | D
-UpdateObjectEncryption, right key | ok      | ok              | D        | D                | D      | D
-UpdateObjectEncryption, wrong key | D       | D               | D        | D                | D      | D
-ReplicateObject                   | ok      | ok              | ok       | ok               | ok     | ok
-ReplicateDelete                   | ok      | ok              | ok       | ok               | ok     | ok
-log delivery                      | ok      | D               | ok       | D                | ok     | D
-log delivery, other account       | D       | D               | D        | D                | D      | D
-log delivery, other bucket        | D       | D               | D        | D                | D      | D
-log delivery, no source           | D       | D               | D        | D                | D      | D
-""")
-# What the other choices change, and nothing else.
-WITH_SSE_C = {"SSE-C": "OK!sse-c", "UploadPart, SSE-C": "OK!sse-c"}
-WITH_TLS_1_3 = {"TLS 1.2": "D"}
 
 
 class Bucket(NamedTuple):
@@ -124,27 +53,10 @@ def buckets() -> dict[Mode, Bucket]:
     def build(stack: cdk.Stack) -> dict[str, IConstruct]:
         named: dict[str, IConstruct] = {}
         for mode in MODES:
-            made = EncryptedBucket(
-                stack,
-                str(mode).replace("_", ""),
-                encryption=mode.encryption,
-                upload_policy=mode.upload_policy,
-                customer_provided_keys=mode.customer_provided_keys,
-                minimum_tls_version=mode.minimum_tls_version,
-            )
+            made = make_bucket(stack, mode)
             named[f"{mode} bucket"] = made.bucket
             if mode.encryption is not ServerSideEncryption.SSE_S3:
                 named[f"{mode} key"] = made.key
-            from_source = {"aws:SourceArn": f"arn:aws:s3:::{LOG_SOURCE}", "aws:SourceAccount": ACCOUNT}
-            for writer in (
-                iam.AccountPrincipal(OTHER_ACCOUNT),
-                iam.ServicePrincipal("logging.s3.amazonaws.com", conditions={"StringEquals": from_source}),
-            ):
-                made.bucket.add_to_resource_policy(
-                    iam.PolicyStatement(
-                        principals=[writer], actions=["s3:PutObject"], resources=[made.bucket.arn_for_objects("*")]
-                    )
-                )
         return named
 
     synthesis = Synthesis(build)
@@ -173,12 +85,7 @@ def test_every_way_to_upload(evaluator: Evaluator, buckets: dict[Mode, Bucket], 
 
     found = {row: outcome(rows[row], decisions[row], bucket.default) for row in rows}
 
-    expected = {row: cell for row, cell in EXPECTED[mode.column].items() if row in rows}
-    if mode.customer_provided_keys is ALLOWED:
-        expected |= WITH_SSE_C
-    if mode.minimum_tls_version is TLS_1_3:
-        expected |= WITH_TLS_1_3
-    assert found == expected
+    assert found == {row: cell for row, cell in expected(mode).items() if row in rows}
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode[2:] == MODES[0][2:]], ids=str)
@@ -191,7 +98,7 @@ def test_no_object_is_encrypted_anew_under_another_key(
 
     found = {row: outcome(rows[row], decisions[row], bucket.default) for row in rows}
 
-    assert found == {row: EXPECTED[mode.column][row] for row in rows}
+    assert found == {row: expected(mode)[row] for row in rows}
 
 
 # Of all requests that bring no SSE-C header, these and no others pass: (x-amz-server-side-encryption, key id).

@@ -265,7 +265,9 @@ def _decrypt_refusal(record: _Record, name: str) -> _Response | None:
 def _ask_kms(action: str, stored: dict[str, str], name: str) -> None:
     """Refuse unless the caller may do ``action``, through S3, with the key that the object ``name`` is under."""
     request, key = _request.get(), _by_arn(stored[_KEY_ID])
-    principal = iam_evaluator.resolve_principal(request.access_key, request.account) if request.access_key else None
+    # A request about another account's bucket is in that account by now; the caller's policies are in the caller's.
+    with request_scope(request.account, request.region):
+        principal = iam_evaluator.resolve_principal(request.access_key, request.account) if request.access_key else None
     if key is None or not isinstance(principal, iam_evaluator.PrincipalInfo):
         raise _Refused("AccessDenied", "SSE-KMS needs a signed request", 403)
     if principal.policies is None:
