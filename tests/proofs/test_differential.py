@@ -15,7 +15,7 @@ from cdk_encrypted_data.proofs.evaluation import decide
 from cdk_encrypted_data.proofs.patterns import Unmodelled
 from tests.oracle.evaluator import Evaluator, UndecidableError
 from tests.oracle.evaluator import Request as OracleRequest
-from tests.proofs.fuzz import OWNER, Case, random_case
+from tests.proofs.fuzz import ANONYMOUS, OWNER, Case, random_case
 
 PAIRS = 20_000
 SEED = 20261122
@@ -71,6 +71,10 @@ USER_GUIDE = "https://docs.aws.amazon.com/IAM/latest/UserGuide"
 EXCLUSIONS = {
     "an account's root user can't assume a role, whatever allows it": Exclusion(
         "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html", _is_root_assuming
+    ),
+    "KMS and STS answer only signed requests": Exclusion(
+        "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html",
+        lambda case: case.caller == ANONYMOUS and not case.action.startswith("s3:"),
     ),
     "NotPrincipal that lists Bob and his account still denies Alice of that account": Exclusion(
         f"{USER_GUIDE}/reference_policies_elements_notprincipal.html", _lists_the_account_but_not_the_caller
@@ -153,4 +157,4 @@ def test_decides_as_the_oracle_does() -> None:
     assert shares["denied for lack of an Allow"] > 0.25 * PAIRS, shares
     # An exclusion that nothing needs hides the next difference.
     assert set(explained) == set(EXCLUSIONS)
-    assert sum(explained.values()) < 0.02 * PAIRS, explained
+    assert sum(explained.values()) < 0.025 * PAIRS, explained

@@ -31,6 +31,7 @@ MULTIVALUED = f"{IAM}/reference_policies_condition-single-vs-multi-valued-contex
 CONTEXT = f"{IAM}/reference_policies_condition-keys.html"
 KMS = "https://docs.aws.amazon.com/kms/latest/developerguide"
 KEY_POLICY = f"{KMS}/key-policy-default.html"
+EXTERNAL = f"{KMS}/key-policy-modifying-external-accounts.html"
 KMS_CONTEXT = f"{KMS}/conditions-kms.html"
 TRUST = f"{IAM}/id_roles_update-role-trust-policy.html"
 ASSUME = "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"
@@ -284,10 +285,25 @@ PAIRS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"principal": PARTNER_ROOT, "resource": [lets({"AWS": OTHER}, PUT)]},
         {"resource": [lets({"AWS": PARTNER}, PUT)]},
     ),
-    "another account's root user unlocks nothing": (
+    "another account unlocks nothing, whatever allows it": (
         LOCK_OUT,
-        {"principal": PARTNER_ROOT, "action": "s3:PutBucketPolicy", "target": BUCKET, "resource": [lets("*", "s3:*")]},
-        {"resource": [lets("*", "s3:*"), stops({"AWS": OTHER}, "s3:*")]},
+        {"principal": ROOT, "action": "s3:PutBucketPolicy", "target": BUCKET, "resource": [lets("*", "s3:*")]},
+        {"principal": PARTNER_ROOT},
+    ),
+    "a key is administered by its own account": (
+        EXTERNAL,
+        {"principal": PARTNER_ROOT, "action": DECRYPT, "target": KEY, "resource": [lets({"AWS": OTHER}, "kms:*")]},
+        {"action": "kms:ScheduleKeyDeletion"},
+    ),
+    "KMS answers only signed requests": (
+        KEY_POLICY,
+        {"principal": PARTNER_ROOT, "action": "kms:Decrypt", "target": KEY, "resource": [lets("*", "kms:*")]},
+        {"principal": ANONYMOUS},
+    ),
+    "STS answers only signed requests": (
+        ASSUME,
+        {"principal": USER, "action": ASSUME_ROLE, "resource": [trusts("*")]},
+        {"principal": ANONYMOUS},
     ),
     # Who is named.
     "everyone is everyone: anonymous": (
@@ -752,6 +768,18 @@ UNMODELLED: dict[str, tuple[dict[str, Any], str]] = {
     "a role without its trust policy": ({"action": ASSUME_ROLE, "identity": ALL}, "has a policy that decides"),
     "a condition on what nobody said": (
         {"identity": [may(PUT, condition={"StringEquals": {"aws:RequestedRegion": "us-east-1"}})]}, "isn't known",
+    ),
+    "the TLS version that nobody said": (
+        {"identity": ALL, "resource": [stops("*", PUT, condition={"NumericLessThan": {TLS: "1.2"}})]},
+        "TlsVersion isn't known",
+    ),
+    "whether a user has MFA": (
+        {
+            "principal": USER,
+            "identity": ALL,
+            "resource": [stops("*", PUT, condition={"Bool": {"aws:MultiFactorAuthPresent": "false"}})],
+        },
+        "MultiFactorAuthPresent isn't known",
     ),
     "a deny on what nobody said": (
         {"identity": ALL, "resource": [stops("*", PUT, condition={"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}})]},

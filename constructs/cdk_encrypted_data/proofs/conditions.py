@@ -19,7 +19,8 @@ from cdk_encrypted_data.proofs.values import MATCHERS, boolean
 Holds: TypeAlias = Callable[[Context], bool]
 
 _NAME = re.compile(r"(ForAllValues:|ForAnyValue:)?([A-Za-z]+?)(IfExists)?")
-_KEY = re.compile(r"[A-Za-z0-9_.\-]+:.+")
+# An identity provider's keys begin with its address, which may have a path: oidc.eks.…/id/…:sub.
+_KEY = re.compile(r"[A-Za-z0-9_.\-/]+:.+")
 # An operator without "Not" says when the request's value matches one of the policy's. [ops]
 _POSITIVE: Final[Mapping[str, str]] = {
     "StringNotEquals": "StringEquals",

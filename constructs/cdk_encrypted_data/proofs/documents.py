@@ -46,7 +46,7 @@ def compile_policy(document: object, kind: PolicyKind, *, name: str | None = Non
     statements = []
     for position, statement in enumerate(listed):
         statements.append(compile_statement(statement, position, kind, name, variables=version == "2012-10-17"))
-    sids = [one["Sid"] for one in listed if "Sid" in one]
+    sids = [one["Sid"] for one in listed if one.get("Sid")]  # "" is none
     if kind is not PolicyKind.RESOURCE and len(set(sids)) != len(sids):
         raise PolicyError(f"{name}: a Sid is there twice: {sorted(sids)}")
     return Policy(name, kind, tuple(statements))

@@ -4,6 +4,7 @@ Sources:
 [logic] https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 [cross] https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
 [key] https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+[external] https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html
 [kms] https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html
 [assume] https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 [scp] https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html
@@ -27,7 +28,34 @@ from cdk_encrypted_data.proofs.statements import Statement
 
 # The owner's root user can always do these, so that no policy locks a bucket for good. [lockout]
 _UNLOCKING: Final = frozenset(("s3:getbucketpolicy", "s3:putbucketpolicy", "s3:deletebucketpolicy"))
-_ASSUMPTIONS: Final = frozenset(("sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity"))
+_BY_IDENTITY_PROVIDERS: Final = frozenset(("sts:assumerolewithsaml", "sts:assumerolewithwebidentity"))
+_ASSUMPTIONS: Final = frozenset(("sts:assumerole", *_BY_IDENTITY_PROVIDERS))
+# "Permissions for other operations have no effect" for principals of other accounts. [external]
+_ACROSS_ACCOUNTS: Final = frozenset(
+    f"kms:{name}"
+    for name in (
+        "creategrant",
+        "decrypt",
+        "derivesharedsecret",
+        "describekey",
+        "encrypt",
+        "generatedatakey",
+        "generatedatakeypair",
+        "generatedatakeypairwithoutplaintext",
+        "generatedatakeywithoutplaintext",
+        "generatemac",
+        "getkeyrotationstatus",
+        "getpublickey",
+        "listgrants",
+        "reencryptfrom",
+        "reencryptto",
+        "retiregrant",
+        "revokegrant",
+        "sign",
+        "verify",
+        "verifymac",
+    )
+)
 # What concerns no key. Aliases have no policy either, but the key beside them has. [kms]
 _KEYLESS: Final = frozenset(
     f"kms:{name}"
@@ -156,8 +184,8 @@ def _is_service_linked(request: Request) -> bool:
 
 
 def _decide_allows(request: Request, policies: Policies) -> Decision:
-    if request.principal.kind is Kind.ROOT and request.lowered_action in _ASSUMPTIONS:
-        return Decision(allowed=False, rule="an account's root user can't assume a role")  # [assume]
+    if never := _never(request):
+        return Decision(allowed=False, rule=never)
     resource = _allows(request, (policies.resource,) if policies.resource else ())
     missing = _missing_from_scps(request, policies)
     if missing is not None:
@@ -171,6 +199,23 @@ def _decide_allows(request: Request, policies: Policies) -> Decision:
     if request.crosses_accounts:
         return _across_accounts(request, policies, resource)
     return _within_account(request, policies, resource)
+
+
+def _never(request: Request) -> str | None:
+    """Return why no policy whatever could allow this, if so."""
+    kind, action = request.principal.kind, request.lowered_action
+    if kind is Kind.ROOT and action in _ASSUMPTIONS:
+        return "an account's root user can't assume a role"  # [assume]
+    if kind is Kind.ANONYMOUS and action.startswith(("kms:", "sts:")):
+        return "KMS and STS answer only signed requests"  # [kms] [assume]
+    if (kind is Kind.WEB_OR_SAML) != (action in _BY_IDENTITY_PROVIDERS) and action in _ASSUMPTIONS:
+        return "an identity provider's users assume roles by their own calls, and nobody else by those"  # [assume]
+    if request.crosses_accounts and action in _UNLOCKING:
+        return "a bucket's policy is its owner's account's alone"  # [lockout]
+    if request.crosses_accounts and request.principal.account and action.startswith("kms:"):
+        of_a_key = ":key/" in request.resource and action not in _ACROSS_ACCOUNTS
+        return "administering a key has no effect from another account" if of_a_key else None  # [external]
+    return None
 
 
 def _within_account(request: Request, policies: Policies, resource: _Applying) -> Decision:

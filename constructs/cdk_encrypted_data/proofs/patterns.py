@@ -7,6 +7,7 @@ reference_policies_elements_resource.html, reference_policies_elements_condition
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
@@ -26,8 +27,10 @@ ARN_PARTS: Final = 6
 _CACHED: Final = 4096
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_VARIABLE_NAME = re.compile(r"([A-Za-z0-9_.\-]+:[^\s,']+)(?:,\s*'([^']*)')?")
+_VARIABLE_NAME = re.compile(r"([A-Za-z0-9_.\-/]+:[^,']*[^\s,'])(?:,\s*'([^']*)')?")
 _WILDCARDS = re.compile(r"([*?])")
+_STARS: Final = (".*", "[^:]*")
+_NUMBERS = itertools.count()
 _LITERAL_VARIABLES = {"*": "*", "?": "?", "$": "$"}
 # A colon that parts an ARN, rather than one inside ${aws:username}.
 _ARN_COLON = re.compile(r":(?![^{}]*\})")
@@ -214,4 +217,23 @@ def _compiled(pieces: tuple[str | _Wildcard, ...], ignore_case: bool) -> re.Patt
 
 
 def _regex(pieces: tuple[_Piece, ...]) -> str:
-    return "".join(piece.regex if isinstance(piece, _Wildcard) else re.escape(str(piece)) for piece in pieces)
+    """Return the expression of the pieces; many ``*`` in it don't multiply the time a text takes."""
+    kept = [piece for number, piece in enumerate(pieces) if number == 0 or not _repeats(pieces[number - 1], piece)]
+    texts = [piece.regex if isinstance(piece, _Wildcard) else re.escape(str(piece)) for piece in kept]
+    stars = [number for number, text in enumerate(texts) if text in _STARS and isinstance(kept[number], _Wildcard)]
+    parts = texts[: stars[0]] if stars else texts
+    for star, following in itertools.pairwise(stars):
+        chunk = "".join(texts[star + 1 : following])
+        if texts[star] == ".*" and any(texts[later] != ".*" for later in stars if later > star):
+            # What comes after it must not cross a colon, so where this one ends isn't all the same.
+            parts += [texts[star], chunk]
+            continue
+        # Its first place will do, since the next star takes whatever a later place would have taken: a group that isn't
+        # entered again, in the words of a Python that has no atomic groups yet.
+        name = f"_{next(_NUMBERS)}"
+        parts += [f"(?=(?P<{name}>{texts[star]}?{chunk}))(?P={name})"]
+    return "".join(parts + (texts[stars[-1] :] if stars else []))
+
+
+def _repeats(before: _Piece, piece: _Piece) -> bool:
+    return isinstance(piece, _Wildcard) and piece == before and piece.regex in _STARS

@@ -29,20 +29,23 @@ _UNKNOWN_UNLESS_SAID: Final = (
     "aws:currenttime",
     "aws:epochtime",
     "aws:requestedregion",
+    "aws:resourceorgid",
+    "aws:resourceorgpaths",
     "aws:securetransport",
     "aws:sourceip",
     "aws:useragent",
 )
-_UNKNOWN_OF_S3: Final = ("s3:authtype", "s3:signatureage", "s3:signatureversion")
+_UNKNOWN_OF_S3: Final = ("s3:authtype", "s3:signatureage", "s3:signatureversion", "s3:tlsversion")
 # AWS documents neither their presence nor their value for a service principal, nor before a role is assumed.
 _UNKNOWN_OF_SERVICES: Final = ("aws:principalaccount", "aws:principalarn", "aws:principaltype", "kms:calleraccount")
-# Of temporary credentials: there, but only the caller knows with which value.
-_UNKNOWN_OF_SESSIONS: Final = ("aws:userid", "aws:tokenissuetime", "aws:multifactorauthpresent")
+# Users and root may come with temporary credentials too: whether they do, only the caller knows.
 _UNKNOWN_OF_ACCOUNTS: Final = (
+    "aws:multifactorauthage",
+    "aws:multifactorauthpresent",
     "aws:principalorgid",
     "aws:principalorgpaths",
-    "aws:resourceorgid",
-    "aws:resourceorgpaths",
+    "aws:tokenissuetime",
+    "aws:userid",
 )
 
 
@@ -87,15 +90,22 @@ class Request:
 
     def _context(self) -> dict[str, Value]:
         said = {key.lower(): _value(value) for key, value in self.said.items() if value is not None}
-        derived = _derived(self.principal, self.lowered_action, self.resource_account, "kms:viaservice" in said)
-        if names := tuple(key.split(":", 2)[2] for key in self.said if key.lower().startswith(_ENCRYPTION_CONTEXT)):
-            derived = {**derived, "kms:encryptioncontextkeys": names}
+        unknown = {*map(str.lower, self.unknown)}
+        derived = {
+            **_derived(self.principal, self.lowered_action, self.resource_account),
+            **self._implied(said, unknown),
+        }
         context = {
             **_unknown(self.principal, self.lowered_action),
-            **dict.fromkeys(map(str.lower, self.unknown)),
+            **dict.fromkeys(unknown),
             **said,
         }
+        if said.get("aws:securetransport") == "false" and "s3:tlsversion" not in said:
+            # AWS doesn't say whether plain HTTP has one, and no version is the worse for those who rely on it.
+            context.pop("s3:tlsversion", None)
         for key, value in derived.items():
+            if key in unknown:
+                continue
             if said.get(key, value) != value:
                 raise ValueError(f"{key} is {value!r} for {self.principal}, the request says {said[key]!r}")
             context[key] = value
@@ -107,6 +117,25 @@ class Request:
                 raise ValueError(f"{key} is {derived[key]!r} for {self.principal}, the request says that it is absent")
             context.pop(key, None)
         return context
+
+    def _implied(self, said: Mapping[str, Value], unknown: set[str]) -> dict[str, Value]:
+        """Return what other keys of the request say; what hangs on unknown ones becomes unknown itself."""
+        implied: dict[str, Value] = {}
+        through = {"kms:viaservice", "aws:calledvia"}
+        if through & unknown:
+            unknown.add("aws:viaawsservice")
+        elif "aws:viaawsservice" not in said:
+            implied["aws:viaawsservice"] = "true" if through & said.keys() else "false"
+        names = tuple(
+            key.split(":", 2)[2]
+            for key, value in self.said.items()
+            if value is not None and key.lower().startswith(_ENCRYPTION_CONTEXT)
+        )
+        if any(key.startswith(_ENCRYPTION_CONTEXT) for key in unknown):
+            unknown.add("kms:encryptioncontextkeys")
+        elif names:
+            implied["kms:encryptioncontextkeys"] = names
+        return implied
 
 
 def _value(said: str | Sequence[str]) -> str | tuple[str, ...]:
@@ -120,22 +149,12 @@ def _unknown(who: Principal, action: str) -> Mapping[str, None]:
         unknown += _UNKNOWN_OF_S3
     if who.kind in (Kind.SERVICE, Kind.WEB_OR_SAML):
         return dict.fromkeys(unknown + _UNKNOWN_OF_SERVICES)
-    if who.kind in (Kind.ROLE, Kind.FEDERATED_USER):
-        unknown += _UNKNOWN_OF_SESSIONS
     return dict.fromkeys(unknown + (_UNKNOWN_OF_ACCOUNTS if who.account else ()))
 
 
 @functools.lru_cache(maxsize=_CACHED)
-def _derived(
-    who: Principal,
-    action: str,
-    resource_account: str,
-    via: bool,  # noqa: FBT001 - cached
-) -> Mapping[str, Value]:
-    context: dict[str, Value] = {
-        "aws:resourceaccount": resource_account,
-        "aws:viaawsservice": "true" if via else "false",
-    }
+def _derived(who: Principal, action: str, resource_account: str) -> Mapping[str, Value]:
+    context: dict[str, Value] = {"aws:resourceaccount": resource_account}
     if action.startswith("s3:"):
         context["s3:resourceaccount"] = resource_account
     if who.kind is Kind.SERVICE:
@@ -147,13 +166,19 @@ def _derived(
     if who.kind is Kind.WEB_OR_SAML:
         return context
     if who.account is None:
-        return context | {"aws:principalaccount": "anonymous", "aws:principaltype": "Anonymous"}
+        return context | {
+            "aws:principalaccount": "anonymous",
+            "aws:principaltype": "Anonymous",
+            "aws:userid": "anonymous",
+        }
     context |= {
         "aws:principalaccount": who.account,
         "aws:principalarn": who.arn,
         "aws:principalisawsservice": "false",
         "aws:principaltype": who.kind.value,
     }
+    if who.kind is Kind.ROOT:
+        context["aws:userid"] = who.account
     if who.kind is Kind.USER:
         context["aws:username"] = who.name.rpartition("/")[2]
     if action.startswith("kms:"):
