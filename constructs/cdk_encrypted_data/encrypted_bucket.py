@@ -1,4 +1,4 @@
-"""EncryptedBucket: a bucket that stores nothing except under its own encryption."""
+"""EncryptedBucket: a bucket that takes no upload except under its own encryption."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class _Access(Protocol):
 
 
 class EncryptedBucket(Construct):
-    """An S3 bucket in which every object is encrypted as the bucket says, whoever uploads it and however.
+    """An S3 bucket that takes no upload except under its own encryption, whoever uploads and however.
 
     Without options: a customer managed key of its own (`CustomerManagedKey`), default encryption SSE-KMS under it with
     an S3 Bucket Key, SSE-C blocked, a policy that refuses uploads under anything else and every request over plain HTTP
