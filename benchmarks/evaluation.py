@@ -14,11 +14,11 @@ from cdk_encrypted_data.choices import CustomerProvidedKeys, ServerSideEncryptio
 from cdk_encrypted_data.policies import document
 from cdk_encrypted_data.policies.bucket import refuse_other_encryption, refuse_weak_transport
 from cdk_encrypted_data.policies.key import administration, refuse_grants_to_people, use_through_s3
-from cdk_encrypted_data.proofs.documents import compile_policy
-from cdk_encrypted_data.proofs.evaluation import Policies, decide
-from cdk_encrypted_data.proofs.principals import principal
-from cdk_encrypted_data.proofs.requests import Request
-from cdk_encrypted_data.proofs.statements import PolicyKind
+from cdk_encrypted_data.proofs.iam.documents import compile_policy
+from cdk_encrypted_data.proofs.iam.evaluation import Policies, decide
+from cdk_encrypted_data.proofs.iam.principals import principal
+from cdk_encrypted_data.proofs.iam.requests import Request
+from cdk_encrypted_data.proofs.iam.statements import PolicyKind
 from tests.oracle.evaluator import Evaluator
 from tests.oracle.evaluator import Request as OracleRequest
 

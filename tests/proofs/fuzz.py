@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from cdk_encrypted_data.proofs import principals
-from cdk_encrypted_data.proofs.documents import compile_policy
-from cdk_encrypted_data.proofs.evaluation import Policies
-from cdk_encrypted_data.proofs.principals import Principal
-from cdk_encrypted_data.proofs.requests import Request
-from cdk_encrypted_data.proofs.statements import PolicyKind
+from cdk_encrypted_data.proofs.iam import principals
+from cdk_encrypted_data.proofs.iam.documents import compile_policy
+from cdk_encrypted_data.proofs.iam.evaluation import Policies
+from cdk_encrypted_data.proofs.iam.principals import Principal
+from cdk_encrypted_data.proofs.iam.requests import Request
+from cdk_encrypted_data.proofs.iam.statements import PolicyKind
 
 Document = dict[str, Any]
 

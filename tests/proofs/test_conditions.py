@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from cdk_encrypted_data.proofs.conditions import compile_conditions
-from cdk_encrypted_data.proofs.patterns import PolicyError, Unmodelled
+from cdk_encrypted_data.proofs.iam.conditions import compile_conditions
+from cdk_encrypted_data.proofs.iam.patterns import PolicyError, Unmodelled
 
 # Below https://docs.aws.amazon.com/IAM/latest/UserGuide/.
 OPS = "reference_policies_elements_condition_operators.html"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from cdk_encrypted_data.proofs.evaluation import decide
-from cdk_encrypted_data.proofs.patterns import Unmodelled
+from cdk_encrypted_data.proofs.iam.evaluation import decide
+from cdk_encrypted_data.proofs.iam.patterns import Unmodelled
 from tests.oracle.evaluator import Evaluator, UndecidableError
 from tests.oracle.evaluator import Request as OracleRequest
 from tests.proofs.fuzz import ANONYMOUS, OWNER, Case, random_case

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cdk_encrypted_data.proofs.documents import compile_policy
-from cdk_encrypted_data.proofs.patterns import PolicyError
-from cdk_encrypted_data.proofs.statements import PolicyKind
+from cdk_encrypted_data.proofs.iam.documents import compile_policy
+from cdk_encrypted_data.proofs.iam.patterns import PolicyError
+from cdk_encrypted_data.proofs.iam.statements import PolicyKind
 from tests.proofs.fuzz import BUCKET, KEY, OWNER, ROLE, ROOT
 
 IDENTITY, RESOURCE, TRUST = PolicyKind.IDENTITY, PolicyKind.RESOURCE, PolicyKind.TRUST

@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from cdk_encrypted_data.proofs.documents import Policy, compile_policy
-from cdk_encrypted_data.proofs.evaluation import Decision, Policies, decide
-from cdk_encrypted_data.proofs.patterns import Unmodelled
-from cdk_encrypted_data.proofs.principals import ANONYMOUS, Principal, federated, principal, service
-from cdk_encrypted_data.proofs.requests import Request
-from cdk_encrypted_data.proofs.statements import PolicyKind
+from cdk_encrypted_data.proofs.iam.documents import Policy, compile_policy
+from cdk_encrypted_data.proofs.iam.evaluation import Decision, Policies, decide
+from cdk_encrypted_data.proofs.iam.patterns import Unmodelled
+from cdk_encrypted_data.proofs.iam.principals import ANONYMOUS, Principal, federated, principal, service
+from cdk_encrypted_data.proofs.iam.requests import Request
+from cdk_encrypted_data.proofs.iam.statements import PolicyKind
 from tests.proofs.fuzz import BUCKET, KEY, OTHER, OWNER, PARTNER, PARTNER_ROOT, ROLE, ROOT, TARGET_ROLE, USER, who
 
 IAM = "https://docs.aws.amazon.com/IAM/latest/UserGuide"

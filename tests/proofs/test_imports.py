@@ -22,14 +22,14 @@ def _loaded_by(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "statement", ["import cdk_encrypted_data", "from cdk_encrypted_data.proofs.evaluation import decide"]
+    "statement", ["import cdk_encrypted_data", "from cdk_encrypted_data.proofs.iam.evaluation import decide"]
 )
 def test_imports_no_cdk(statement: str) -> None:
     assert _loaded_by(statement) & FORBIDDEN == set()
 
 
 def test_imports_nothing_but_the_standard_library() -> None:
-    ours = _loaded_by("from cdk_encrypted_data.proofs.evaluation import decide") - _loaded_by("pass")
+    ours = _loaded_by("from cdk_encrypted_data.proofs.iam.evaluation import decide") - _loaded_by("pass")
     assert {name for name in ours if name not in sys.stdlib_module_names} == {"cdk_encrypted_data"}
 
 

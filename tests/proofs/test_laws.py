@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdk_encrypted_data.proofs.evaluation import decide
-from cdk_encrypted_data.proofs.patterns import Unmodelled
+from cdk_encrypted_data.proofs.iam.evaluation import decide
+from cdk_encrypted_data.proofs.iam.patterns import Unmodelled
 from tests.proofs.fuzz import Case, random_case, random_statement
 
 Change = Callable[[Random, Case], Case]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdk_encrypted_data.proofs.documents import compile_policy
-from cdk_encrypted_data.proofs.patterns import resource, wildcard_regex
-from cdk_encrypted_data.proofs.statements import PolicyKind
+from cdk_encrypted_data.proofs.iam.documents import compile_policy
+from cdk_encrypted_data.proofs.iam.patterns import resource, wildcard_regex
+from cdk_encrypted_data.proofs.iam.statements import PolicyKind
 
 PLAIN = {"*": ".*", "?": "."}
 

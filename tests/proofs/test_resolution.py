@@ -20,9 +20,17 @@ from aws_cdk import aws_s3 as s3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdk_encrypted_data.proofs import assembly as reading
-from cdk_encrypted_data.proofs.assembly import StackTemplate, UnreadableError
-from cdk_encrypted_data.proofs.resolution import Assembly, Json, Opaque, Resource, StandIn, Undecided, undecided_in
+from cdk_encrypted_data.proofs.cloudformation import assembly as reading
+from cdk_encrypted_data.proofs.cloudformation.assembly import StackTemplate, UnreadableError
+from cdk_encrypted_data.proofs.cloudformation.resolution import (
+    Assembly,
+    Json,
+    Opaque,
+    Resource,
+    StandIn,
+    Undecided,
+    undecided_in,
+)
 from stacks.encrypted_data import EncryptedDataStack
 from stacks.settings import BucketSettings, Settings
 
@@ -806,7 +814,7 @@ def test_no_template_is_too_odd_and_order_never_matters(whole: dict[str, Json]) 
 
 def test_importing_starts_nothing() -> None:
     program = (
-        "import sys, cdk_encrypted_data.proofs.resolution as r; r.Assembly.read(sys.argv[1]);"
+        "import sys, cdk_encrypted_data.proofs.cloudformation.resolution as r; r.Assembly.read(sys.argv[1]);"
         "print([name for name in ('aws_cdk', 'jsii', 'constructs', 'boto3', 'yaml') if name in sys.modules])"
     )
     done = subprocess.run(

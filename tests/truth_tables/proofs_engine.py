@@ -6,18 +6,18 @@ import functools
 import json
 from typing import TYPE_CHECKING
 
-from cdk_encrypted_data.proofs import principals
-from cdk_encrypted_data.proofs.documents import compile_policy
-from cdk_encrypted_data.proofs.evaluation import Policies, decide
-from cdk_encrypted_data.proofs.requests import Request
-from cdk_encrypted_data.proofs.statements import PolicyKind
+from cdk_encrypted_data.proofs.iam import principals
+from cdk_encrypted_data.proofs.iam.documents import compile_policy
+from cdk_encrypted_data.proofs.iam.evaluation import Policies, decide
+from cdk_encrypted_data.proofs.iam.requests import Request
+from cdk_encrypted_data.proofs.iam.statements import PolicyKind
 from tests.oracle.evaluator import ANONYMOUS, Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cdk_encrypted_data.proofs.documents import Policy as CompiledPolicy
-    from cdk_encrypted_data.proofs.principals import Principal
+    from cdk_encrypted_data.proofs.iam.documents import Policy as CompiledPolicy
+    from cdk_encrypted_data.proofs.iam.principals import Principal
     from tests.oracle.evaluator import Policy
     from tests.oracle.evaluator import Request as AskedRequest
 

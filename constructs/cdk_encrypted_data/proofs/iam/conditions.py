@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from cdk_encrypted_data.proofs.patterns import Context, Match, PolicyError, Unmodelled, Value, variable_free
-from cdk_encrypted_data.proofs.values import MATCHERS, boolean
+from cdk_encrypted_data.proofs.iam.patterns import Context, Match, PolicyError, Unmodelled, Value, variable_free
+from cdk_encrypted_data.proofs.iam.values import MATCHERS, boolean
 
 Holds: TypeAlias = Callable[[Context], bool]
 

@@ -20,11 +20,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cdk_encrypted_data.proofs.documents import Policy
-from cdk_encrypted_data.proofs.patterns import Unmodelled
-from cdk_encrypted_data.proofs.principals import Kind, Named
-from cdk_encrypted_data.proofs.requests import Request
-from cdk_encrypted_data.proofs.statements import Statement
+from cdk_encrypted_data.proofs.iam.documents import Policy
+from cdk_encrypted_data.proofs.iam.patterns import Unmodelled
+from cdk_encrypted_data.proofs.iam.principals import Kind, Named
+from cdk_encrypted_data.proofs.iam.requests import Request
+from cdk_encrypted_data.proofs.iam.statements import Statement
 
 # The owner's root user can always do these, so that no policy locks a bucket for good. [lockout]
 _UNLOCKING: Final = frozenset(("s3:getbucketpolicy", "s3:putbucketpolicy", "s3:deletebucketpolicy"))

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from cdk_encrypted_data.proofs.assembly import StackTemplate, read
-from cdk_encrypted_data.proofs.functions import (
+from cdk_encrypted_data.proofs.cloudformation.assembly import StackTemplate, read
+from cdk_encrypted_data.proofs.cloudformation.functions import (
     ABSENT,
     Json,
     Place,
@@ -28,7 +28,7 @@ from cdk_encrypted_data.proofs.functions import (
     pointer,
     undecided_in,
 )
-from cdk_encrypted_data.proofs.shapes import NESTED_STACK, Opaque, StandIn
+from cdk_encrypted_data.proofs.cloudformation.shapes import NESTED_STACK, Opaque, StandIn
 
 __all__ = ["Assembly", "Gap", "Json", "Opaque", "Resource", "Stack", "StandIn", "Undecided", "undecided_in"]
 

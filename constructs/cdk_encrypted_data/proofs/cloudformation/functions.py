@@ -17,8 +17,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from cdk_encrypted_data.proofs.assembly import StackTemplate
-from cdk_encrypted_data.proofs.shapes import (
+from cdk_encrypted_data.proofs.cloudformation.assembly import StackTemplate
+from cdk_encrypted_data.proofs.cloudformation.shapes import (
     ALPHABETS,
     FIFO,
     LOWER_CASE,

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol
 
-from cdk_encrypted_data.proofs.patterns import (
+from cdk_encrypted_data.proofs.iam.patterns import (
     Match,
     PolicyError,
     Unmodelled,

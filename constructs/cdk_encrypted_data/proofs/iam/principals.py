@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Final
 
-from cdk_encrypted_data.proofs.patterns import PolicyError, Unmodelled
+from cdk_encrypted_data.proofs.iam.patterns import PolicyError, Unmodelled
 
 _ACCOUNT = re.compile(r"\d{12}")
 _SERVICE = re.compile(r"[a-z0-9.\-]+\.amazonaws\.com(\.cn)?|[a-z0-9.\-]+\.amazon\.com")

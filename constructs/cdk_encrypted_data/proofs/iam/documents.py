@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cdk_encrypted_data.proofs.patterns import PolicyError
-from cdk_encrypted_data.proofs.statements import PolicyKind, Statement, compile_statement
+from cdk_encrypted_data.proofs.iam.patterns import PolicyError
+from cdk_encrypted_data.proofs.iam.statements import PolicyKind, Statement, compile_statement
 
 _DOCUMENT_ELEMENTS = frozenset(("Version", "Id", "Statement"))
 

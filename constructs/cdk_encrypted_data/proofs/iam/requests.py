@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from cdk_encrypted_data.proofs.patterns import Value, is_arn
-from cdk_encrypted_data.proofs.principals import Kind, Principal
+from cdk_encrypted_data.proofs.iam.patterns import Value, is_arn
+from cdk_encrypted_data.proofs.iam.principals import Kind, Principal
 
 Said: TypeAlias = "Mapping[str, str | Sequence[str] | None]"
 """Context keys: one value, several, or None for a key that is known to be absent."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
-from cdk_encrypted_data.proofs.conditions import Condition, compile_conditions
-from cdk_encrypted_data.proofs.patterns import (
+from cdk_encrypted_data.proofs.iam.conditions import Condition, compile_conditions
+from cdk_encrypted_data.proofs.iam.patterns import (
     Context,
     Match,
     PolicyError,
@@ -23,7 +23,7 @@ from cdk_encrypted_data.proofs.patterns import (
     variable_free,
     wildcard_regex,
 )
-from cdk_encrypted_data.proofs.principals import Named, Principal, Principals, compile_principals
+from cdk_encrypted_data.proofs.iam.principals import Named, Principal, Principals, compile_principals
 
 if TYPE_CHECKING:
     from typing import Any

@@ -1,0 +1,1 @@
+"""Resolve: what templates say once they are deployed."""

@@ -1,0 +1,1 @@
+"""Evaluate: what AWS answers a request, given every policy that has a say."""
