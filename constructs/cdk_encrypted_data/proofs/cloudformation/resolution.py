@@ -30,7 +30,19 @@ from cdk_encrypted_data.proofs.cloudformation.functions import (
 )
 from cdk_encrypted_data.proofs.cloudformation.shapes import NESTED_STACK, Opaque, StandIn
 
-__all__ = ["Assembly", "Gap", "Json", "Opaque", "Resource", "Stack", "StandIn", "Undecided", "undecided_in"]
+__all__ = [
+    "Assembly",
+    "Gap",
+    "Json",
+    "Opaque",
+    "Resource",
+    "Stack",
+    "StandIn",
+    "Undecided",
+    "listed",
+    "truth",
+    "undecided_in",
+]
 
 _EXTENSIONS: Final = "AWS::LanguageExtensions"
 
@@ -65,6 +77,36 @@ class Resource:
     arn: str | None
     deletion_policy: Json
     depends_on: tuple[str, ...]
+    metadata: Mapping[str, Json]
+
+    @property
+    def title(self) -> str:
+        """What people call it: the path of the construct that made it, or its logical id."""
+        return self.logical_id if self.construct_path is None else self.construct_path.removesuffix("/Resource")
+
+    def setting(self, *path: str | int) -> Json:
+        """Return a property by its path: None if it isn't there, Undecided if it or what holds it is."""
+        value: Json = self.properties
+        for step in path:
+            if isinstance(value, Undecided):
+                return value
+            if isinstance(step, int):
+                value = value[step] if isinstance(value, list) and len(value) > step else None
+            else:
+                value = value.get(step) if isinstance(value, Mapping) else None
+        return value
+
+
+def listed(value: Json) -> list[Json]:
+    """Return a property that may be one value or a list of them as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
+
+
+def truth(value: Json) -> bool:
+    """Return a property that CloudFormation takes as a boolean or as its text; what is undecided is no truth."""
+    return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -281,6 +323,7 @@ class _World:
             self.values.settle(functools.partial(scope.arn, logical_id)),
             resolved("DeletionPolicy"),
             tuple(map(str, depends_on)) if isinstance(depends_on, list) else (str(depends_on),),
+            written["Metadata"] if isinstance(written.get("Metadata"), Mapping) else {},
         )
         whole = (resource.properties, resource.deletion_policy, resource.present)
         return resource, tuple(undecided for part in whole for undecided in undecided_in(part))

@@ -72,7 +72,7 @@ def _bytes(text: str) -> bytes:
         raise PolicyError(f"{text!r} isn't base 64") from None
 
 
-def _seconds(text: str) -> Decimal:
+def seconds(text: str) -> Decimal:
     """Read one of the W3C's forms of ISO 8601, or seconds since 1970 [ops]; four digits could be either."""
     if _NUMBER.fullmatch(text) and len(text) != _YEAR_OR_SECONDS:
         return Decimal(text)
@@ -145,6 +145,6 @@ MATCHERS: Final[Mapping[str, Matcher]] = {
     # An address alone is the range of itself. [ops]
     "IpAddress": _compared(_network, _address, lambda address, network: address in network),
     **{f"Numeric{name}": _compared(_number, _number, compare) for name, compare in _COMPARISONS.items()},
-    **{f"Date{name}": _compared(_seconds, _seconds, compare) for name, compare in _COMPARISONS.items()},
+    **{f"Date{name}": _compared(seconds, seconds, compare) for name, compare in _COMPARISONS.items()},
 }
 """The operators that aren't negated, and but for Null."""

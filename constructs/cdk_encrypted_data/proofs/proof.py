@@ -1,0 +1,78 @@
+"""Prove an assembly: every rule over everything in it, with what was acknowledged set apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly, Gap, Resource
+from cdk_encrypted_data.proofs.findings import Finding, Severity, Undecidable, readable
+from cdk_encrypted_data.proofs.inventory import Inventory
+from cdk_encrypted_data.proofs.rules import CHECKS
+from cdk_encrypted_data.proofs.spaces import Prover
+
+METADATA = "cdk-encrypted-data"
+"""Under this a resource's Metadata says what is acknowledged: ``{"acknowledge": {"RULE": "the reason"}}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A finding that somebody accepted, with the reason."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How it ended. ``requests`` is how many were decided, ``subjects`` what they were about."""
+
+    findings: tuple[Finding, ...]
+    acknowledged: tuple[Acknowledged, ...]
+    undecidable: tuple[Undecidable, ...]
+    gaps: tuple[Gap, ...]
+    requests: int
+    subjects: Mapping[str, int]
+
+    @property
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding."""
+        return max((finding.rule.severity for finding in self.findings), default=None)
+
+
+def prove(assembly: Assembly) -> Proof:
+    """Prove an assembly. Nothing is guessed: what can't be decided is said so."""
+    inventory, prover = Inventory(assembly), Prover()
+    findings: list[Finding] = []
+    acknowledged: list[Acknowledged] = []
+    undecidable: list[Undecidable] = []
+    for check in CHECKS:
+        for one in check(inventory, prover):
+            if isinstance(one, Undecidable):
+                undecidable.append(Undecidable(one.rule, one.resource, readable(one.reason, inventory)))
+                continue
+            finding = Finding(one.rule, one.resource, readable(one.counterexample, inventory), one.place)
+            if reason := _reason(one.resource, one.rule.id):
+                acknowledged.append(Acknowledged(finding, reason))
+            else:
+                findings.append(finding)
+    return Proof(
+        tuple(sorted(findings, key=lambda one: -one.rule.severity)),
+        tuple(acknowledged),
+        tuple(undecidable),
+        assembly.gaps,
+        prover.requests,
+        {
+            "buckets": len(inventory.buckets),
+            "keys": len(inventory.keys),
+            "roles and users": len(inventory.callers),
+            "stacks": len(assembly.stacks),
+        },
+    )
+
+
+def _reason(resource: Resource, rule: str) -> str | None:
+    ours = resource.metadata.get(METADATA)
+    given = ours.get("acknowledge") if isinstance(ours, Mapping) else None
+    reason = given.get(rule) if isinstance(given, Mapping) else None
+    return reason if isinstance(reason, str) and reason.strip() else None

@@ -1,0 +1,230 @@
+"""Every request that policies can tell apart: what holds for all of these holds for all requests.
+
+A space is a caller, an action and a resource with every combination of the context keys that the policies' statements
+about them look at. A key's values are its witnesses (``witnesses``); that it is absent is one more, unless AWS
+documents that every such request has it. What a claim is about (the headers of an upload, the service that a key is
+used through) comes as variants; everything else is left open.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from cdk_encrypted_data.proofs.attachments import UNDECIDED
+from cdk_encrypted_data.proofs.iam.conditions import Condition
+from cdk_encrypted_data.proofs.iam.evaluation import Decision, Policies, decide
+from cdk_encrypted_data.proofs.iam.patterns import Unmodelled, Value
+from cdk_encrypted_data.proofs.iam.principals import Kind, Named, Principal, Principals
+from cdk_encrypted_data.proofs.iam.requests import Request, Said
+from cdk_encrypted_data.proofs.inventory import Caller, Target
+from cdk_encrypted_data.proofs.witnesses import FRESH, TooManyError, candidates, classes, is_set, variables
+
+TLS: Final[Said] = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
+"""An S3 request as every client of today sends it."""
+
+_MOST: Final = 100_000
+# AWS documents that every request has them; requests.py doesn't decide without their value.
+_ALWAYS: Final = frozenset(
+    (
+        "aws:currenttime",
+        "aws:epochtime",
+        "aws:requestedregion",
+        "aws:securetransport",
+        "aws:sourceip",
+        "aws:userid",
+        "s3:authtype",
+        "s3:signatureversion",
+    )
+)
+# "Present in the request only if the call is made by an AWS service principal":
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+_OF_SERVICES: Final = frozenset(("aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"))
+# A service that asks for itself doesn't ask through another one.
+_OF_PRINCIPALS: Final = frozenset(("kms:viaservice", "aws:calledvia", "aws:calledviafirst", "aws:calledvialast"))
+
+
+Context: TypeAlias = "dict[str, str | Sequence[str] | None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request of a space, and the decision or, with ``doubt``, why there is none."""
+
+    caller: Caller
+    request: Request
+    decision: Decision | None
+    doubt: str | None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it is certainly allowed."""
+        return self.decision is not None and self.decision.allowed
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is certainly refused."""
+        return self.decision is not None and not self.decision.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a search through spaces found: the case, or, if there is none for certain, the doubt that may hide one."""
+
+    case: Case | None = None
+    doubt: str | None = None
+
+    def __bool__(self) -> bool:
+        """Whether a case was found."""
+        return self.case is not None
+
+
+class Prover:
+    """Goes through spaces and counts the requests it has decided."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    def allowed(
+        self, callers: Iterable[Caller], actions: Iterable[str], target: Target, variants: Sequence[Said] = ({},)
+    ) -> Answer:
+        """Search a request that is allowed."""
+        return self._search(lambda case: case.allowed, callers, actions, target, variants)
+
+    def refused(
+        self, callers: Iterable[Caller], actions: Iterable[str], target: Target, variants: Sequence[Said] = ({},)
+    ) -> Answer:
+        """Search a request that is refused."""
+        return self._search(lambda case: case.refused, callers, actions, target, variants)
+
+    def cases(self, caller: Caller, action: str, target: Target, variants: Sequence[Said] = ({},)) -> Iterator[Case]:
+        """Decide every request of a space.
+
+        Args:
+            caller: Who asks.
+            action: For what.
+            target: On what.
+            variants: What the claim fixes about the requests; each is gone through.
+        """
+        policies = Policies(identity=caller.identity, resource=target.policy, boundary=caller.boundary)
+        relevant = _relevant(policies, caller.principal, action.lower(), target.arn)
+        for said in variants:
+            bare = Request(caller.principal, action, target.arn, target.account, said)
+            for context in _contexts(relevant, bare):
+                self.requests += 1
+                request = Request(caller.principal, action, target.arn, target.account, context)
+                try:
+                    yield Case(caller, request, decide(request, policies), None)
+                except Unmodelled as doubt:
+                    yield Case(caller, request, None, str(doubt))
+
+    def _search(
+        self,
+        wanted: Callable[[Case], bool],
+        callers: Iterable[Caller],
+        actions: Iterable[str],
+        target: Target,
+        variants: Sequence[Said],
+    ) -> Answer:
+        doubt: str | None = None
+        for caller, action in itertools.product(callers, actions):
+            cases = self.cases(caller, action, target, variants)
+            try:
+                for case in cases:
+                    if wanted(case):
+                        return Answer(case)
+                    doubt = doubt or case.doubt
+            except TooManyError as many:
+                doubt = doubt or str(many)
+        return Answer(None, doubt)
+
+
+def _relevant(policies: Policies, who: Principal, action: str, resource: str) -> list[Condition]:
+    """Collect the conditions of every statement that may apply: no other key can make a difference."""
+    layers = (*policies.identity, policies.resource, policies.boundary)
+    found: list[Condition] = []
+    for policy in layers:
+        for statement in () if policy is None else policy.statements:
+            if not statement.acts(action) or not _may_concern(statement.concerns, resource):
+                continue
+            if statement.principals is None or _may_name(statement.principals, who):
+                found += statement.conditions
+    return found
+
+
+def _may_concern(concerns: Callable[[str, Mapping[str, Value]], bool], resource: str) -> bool:
+    try:
+        return concerns(resource, _Anything())
+    except Unmodelled:
+        return True
+
+
+def _may_name(named: Principals, who: Principal) -> bool:
+    try:
+        # NotPrincipal spares somebody or doesn't; either way its conditions may count.
+        return named.excepted or named.named(who) is not Named.NOT
+    except Unmodelled:
+        return True
+
+
+class _Anything(dict[str, Value]):
+    """A context in which nothing is known, so that a policy variable's value isn't either."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> Value:
+        return None
+
+
+def _contexts(conditions: Sequence[Condition], bare: Request) -> Iterator[Context]:
+    """Combine what a claim fixes with every value of every other key that the conditions look at."""
+    free: dict[str, list[Value]] = {}
+    for key, about in _by_key(conditions).items():
+        if bare.context.get(key) is None and key not in map(str.lower, bare.said):
+            name = about[0].key if about else key
+            free[name] = _values(key, about, bare)
+    size = math.prod(map(len, free.values()))
+    if size > _MOST:
+        raise TooManyError(f"{size:,} requests would have to be decided: {bare}")
+    for combination in itertools.product(*free.values()):
+        # A key without any value is absent, which a request says by None.
+        values = ((key, None if value == () else value) for key, value in zip(free, combination, strict=True))
+        context = {**bare.said, **dict(values)}
+        said = {key.lower(): value for key, value in context.items()}
+        if said.get("aws:securetransport") != "false" or said.get("s3:tlsversion") is None:
+            yield context  # plain HTTP has no version of TLS
+
+
+def _by_key(conditions: Iterable[Condition]) -> dict[str, list[Condition]]:
+    """Group conditions by their key, and name the keys that fill in policy variables."""
+    found: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        if condition.operator != UNDECIDED:
+            found.setdefault(condition.key.lower(), []).append(condition)
+            for key in variables(condition):
+                found.setdefault(key, [])
+    return found
+
+
+def _values(key: str, conditions: Sequence[Condition], bare: Request) -> list[Value]:
+    """Return the values a key may have in this caller's requests, one of each class; ``()`` is none."""
+    if key == "aws:securetransport":
+        return ["true", "false"]
+    service = bare.principal.kind is Kind.SERVICE
+    if (key in _OF_SERVICES and not service) or (key in _OF_PRINCIPALS and service):
+        return [()]
+
+    def fill(variable: str) -> str:
+        value = bare.context.get(variable)
+        return value if isinstance(value, str) else FRESH
+
+    absent: list[Value] = [] if key in _ALWAYS else [()]
+    found = classes(key, conditions, [*absent, *candidates(conditions, fill)], bare.context)
+    if any(is_set(condition) for condition in conditions):
+        pairs = itertools.combinations([one for one in found if isinstance(one, str)], 2)
+        found = classes(key, conditions, [*found, *pairs], bare.context)
+    return found
