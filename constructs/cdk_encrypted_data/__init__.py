@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
     from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
+    from cdk_encrypted_data.encryption_proofs import EncryptionProofs
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,7 @@ __all__ = [
     "CustomerManagedKey",
     "CustomerProvidedKeys",
     "EncryptedBucket",
+    "EncryptionProofs",
     "MinimumTlsVersion",
     "ObjectEvents",
     "ServerSideEncryption",
@@ -39,6 +41,7 @@ _MODULES = {
     "CustomerManagedKey": "customer_managed_key",
     "CustomerProvidedKeys": "choices",
     "EncryptedBucket": "encrypted_bucket",
+    "EncryptionProofs": "encryption_proofs",
     "MinimumTlsVersion": "choices",
     "ObjectEvents": "choices",
     "ServerSideEncryption": "choices",

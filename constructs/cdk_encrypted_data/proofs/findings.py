@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from cdk_encrypted_data.proofs.cloudformation.resolution import Resource
 from cdk_encrypted_data.proofs.inventory import Inventory
 from cdk_encrypted_data.proofs.spaces import Answer, Case
 
+# An ARN in a sentence: what ends the sentence, or a list in it, isn't of the ARN.
+_ARN: Final = re.compile(r"arn:[a-z-]+:[^\s,;()<>\"']*[^\s,;()<>\"'.:]")
+
 
 class Severity(IntEnum):
     """How bad it is."""
+
+    @property
+    def word(self) -> str:
+        """The word for it."""
+        return self.name.lower()
 
     NOTE = 1
     """Sound, and could be tighter."""
@@ -88,12 +98,12 @@ def _value(value: str | Sequence[str]) -> str:
 
 
 def readable(text: str, inventory: Inventory) -> str:
-    """Put names of resources where a text has the stand-ins of their ARNs, the longest first."""
-    found = {
-        arn: f"<{resource.title}>"
-        for resource in inventory.assembly.resources()
-        if (arn := resource.arn) is not None and arn in text
-    }
-    for arn in sorted(found, key=len, reverse=True):
-        text = text.replace(arn, found[arn])
-    return text
+    """Put the names of resources where a text has their ARNs, which may be stand-ins."""
+
+    def named(found: re.Match[str]) -> str:
+        resource = inventory.assembly.resource(found[0])
+        if resource is None or resource.arn is None or not found[0].startswith(resource.arn):
+            return found[0]
+        return f"<{resource.title}>{found[0].removeprefix(resource.arn)}"
+
+    return _ARN.sub(named, text)

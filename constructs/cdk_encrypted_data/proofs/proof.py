@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly, Gap, Resource
 from cdk_encrypted_data.proofs.findings import Finding, Severity, Undecidable, readable
@@ -11,7 +12,10 @@ from cdk_encrypted_data.proofs.inventory import Inventory
 from cdk_encrypted_data.proofs.rules import CHECKS
 from cdk_encrypted_data.proofs.spaces import Prover
 
-METADATA = "cdk-encrypted-data"
+NAME: Final = "EncryptionProofs"
+"""What stands before ``::`` and a rule's id where the CDK's acknowledgements name it."""
+
+METADATA: Final = "cdk-encrypted-data"
 """Under this a resource's Metadata says what is acknowledged: ``{"acknowledge": {"RULE": "the reason"}}``."""
 
 
@@ -40,8 +44,11 @@ class Proof:
         return max((finding.rule.severity for finding in self.findings), default=None)
 
 
-def prove(assembly: Assembly) -> Proof:
-    """Prove an assembly. Nothing is guessed: what can't be decided is said so."""
+def prove(assembly: Assembly, *, acknowledgements: bool = True) -> Proof:
+    """Prove an assembly. Nothing is guessed: what can't be decided is said so.
+
+    Without ``acknowledgements`` a finding that somebody accepted is a finding like others.
+    """
     inventory, prover = Inventory(assembly), Prover()
     findings: list[Finding] = []
     acknowledged: list[Acknowledged] = []
@@ -52,7 +59,7 @@ def prove(assembly: Assembly) -> Proof:
                 undecidable.append(Undecidable(one.rule, one.resource, readable(one.reason, inventory)))
                 continue
             finding = Finding(one.rule, one.resource, readable(one.counterexample, inventory), one.place)
-            if reason := _reason(one.resource, one.rule.id):
+            if acknowledgements and (reason := _reason(assembly, one.resource, one.rule.id)):
                 acknowledged.append(Acknowledged(finding, reason))
             else:
                 findings.append(finding)
@@ -71,8 +78,18 @@ def prove(assembly: Assembly) -> Proof:
     )
 
 
-def _reason(resource: Resource, rule: str) -> str | None:
+def _reason(assembly: Assembly, resource: Resource, rule: str) -> str | None:
+    """Return why a finding was accepted: in the resource's Metadata, or at a construct around it."""
     ours = resource.metadata.get(METADATA)
-    given = ours.get("acknowledge") if isinstance(ours, Mapping) else None
-    reason = given.get(rule) if isinstance(given, Mapping) else None
-    return reason if isinstance(reason, str) and reason.strip() else None
+    written = ours.get("acknowledge") if isinstance(ours, Mapping) else None
+    given = [written] if isinstance(written, Mapping) else []
+    stack = assembly.stack(resource.stack)
+    path = resource.construct_path or ""
+    while path:
+        given.append(stack.acknowledged.get(path, {}))
+        path = path.rpartition("/")[0]
+    for rules in given:
+        reason = rules.get(f"{NAME}::{rule}", rules.get(rule))
+        if isinstance(reason, str) and reason.strip():
+            return reason
+    return None

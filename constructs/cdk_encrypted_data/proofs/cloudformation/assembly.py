@@ -21,6 +21,7 @@ _STACK: Final = "aws:cloudformation:stack"
 _NESTED_ASSEMBLY: Final = "cdk:cloud-assembly"
 _ASSETS: Final = "cdk:asset-manifest"
 _LOGICAL_ID: Final = "aws:cdk:logicalId"
+_ACKNOWLEDGED: Final = "aws:cdk:acknowledged-rules"
 _TEMPLATE_FILE: Final = "aws:cdk:templateFile"
 _UNKNOWN: Final = {"unknown-account", "unknown-region", ""}
 # More than any template within AWS's limit of 1 MB can hold; aliases of aliases would grow without end.
@@ -37,7 +38,8 @@ class StackTemplate:
     """A template and where it is deployed. None is what nobody said, which isn't the same as any value.
 
     ``id`` is unique among the stacks that are resolved together; ``dependencies`` are ids. ``nested`` has the templates
-    that its nested stacks may name, by the last part of their URL.
+    that its nested stacks may name, by the last part of their URL. ``acknowledged`` has the rules that were accepted at
+    a construct, by its path, each with its reason. ``file`` is where the template was read.
     """
 
     id: str
@@ -49,6 +51,8 @@ class StackTemplate:
     construct_paths: Mapping[str, str] = field(default_factory=dict)
     dependencies: tuple[str, ...] = ()
     nested: Mapping[str, StackTemplate] = field(default_factory=dict)
+    acknowledged: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    file: Path | None = None
 
 
 def read(
@@ -74,7 +78,10 @@ def read(
     if path.is_dir():
         return tuple(_stacks(path, account, region, given))
     template = read_template(path)
-    return (StackTemplate(id=path.stem, template=template, account=account, region=region, parameters=given),)
+    stack = StackTemplate(
+        id=path.stem, template=template, account=account, region=region, parameters=given, file=path
+    )
+    return (stack,)
 
 
 def read_template(path: Path) -> dict[str, Json]:
@@ -97,7 +104,8 @@ def _stacks(
         elif artifact.get("type") == _STACK:
             environment = str(artifact.get("environment", "")).removeprefix("aws://")
             its_account, _, its_region = environment.partition("/")
-            paths = _construct_paths(directory, artifact)
+            metadata = _metadata(directory, artifact)
+            paths, acknowledged = _construct_paths(metadata, artifact), _acknowledged(metadata)
             file = str(properties.get("templateFile"))
             yield StackTemplate(
                 id=str(artifact.get("displayName", name)),
@@ -112,7 +120,9 @@ def _stacks(
                     for one in artifact.get("dependencies", ())
                     if artifacts.get(one, {}).get("type") == _STACK
                 ),
-                nested=dict(_nested(directory, artifacts, artifact, paths, file)),
+                nested=dict(_nested(directory, artifacts, artifact, paths, acknowledged)),
+                acknowledged=acknowledged,
+                file=directory / file,
             )
 
 
@@ -121,9 +131,10 @@ def _nested(
     artifacts: Mapping[str, Json],
     stack: Mapping[str, Json],
     paths: Mapping[str, Mapping[str, str]],
-    own: str,
+    acknowledged: Mapping[str, Mapping[str, str]],
 ) -> Iterator[tuple[str, StackTemplate]]:
     """Yield the template assets of a stack by their names in the assets' bucket: its nested stacks' URLs end so."""
+    own = _map(stack.get("properties")).get("templateFile")
     for name in stack.get("dependencies", ()):
         artifact = artifacts.get(name, {})
         if artifact.get("type") != _ASSETS:
@@ -134,18 +145,37 @@ def _nested(
             if not file.endswith((".template.json", ".template.yaml")) or file == own:
                 continue
             template = StackTemplate(
-                id=file, template=read_template(directory / file), construct_paths=paths.get(file, {})
+                id=file,
+                template=read_template(directory / file),
+                construct_paths=paths.get(file, {}),
+                acknowledged=acknowledged,
+                file=directory / file,
             )
             for destination in _map(asset.get("destinations")).values():
                 yield str(destination.get("objectKey", "")).rpartition("/")[2], template
 
 
-def _construct_paths(directory: Path, stack: Mapping[str, Json]) -> dict[str, dict[str, str]]:
-    """Map a stack's template file, and those of its nested stacks, to construct paths by logical id."""
+def _metadata(directory: Path, stack: Mapping[str, Json]) -> list[tuple[str, Mapping[str, Json]]]:
+    """Return what the CDK noted at each construct of a stack, by its path."""
     metadata = dict(_map(stack.get("metadata")))
     if file := stack.get("additionalMetadataFile"):
         metadata.update(_json_file(directory / str(file)))
-    entries = [(path.strip("/"), one) for path, several in metadata.items() for one in several]
+    return [(path.strip("/"), _map(one)) for path, several in metadata.items() for one in several]
+
+
+def _acknowledged(metadata: list[tuple[str, Mapping[str, Json]]]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for path, one in metadata:
+        if one.get("type") == _ACKNOWLEDGED:
+            rules = {str(rule): str(reason) for rule, reason in _map(one.get("data")).items()}
+            found.setdefault(path, {}).update(rules)
+    return found
+
+
+def _construct_paths(
+    entries: list[tuple[str, Mapping[str, Json]]], stack: Mapping[str, Json]
+) -> dict[str, dict[str, str]]:
+    """Map a stack's template file, and those of its nested stacks, to construct paths by logical id."""
     files = {path: str(one.get("data")) for path, one in entries if one.get("type") == _TEMPLATE_FILE}
     own = str(_map(stack.get("properties")).get("templateFile"))
     found: dict[str, dict[str, str]] = {}

@@ -111,7 +111,10 @@ def truth(value: Json) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stack:
-    """A stack, nested ones too. A name, account or Region that nobody said is a ``StandIn``."""
+    """A stack, nested ones too. A name, account or Region that nobody said is a ``StandIn``.
+
+    ``acknowledged`` and ``file`` are its template's.
+    """
 
     id: str
     name: str
@@ -121,6 +124,8 @@ class Stack:
     outputs: Mapping[str, Json]
     dependencies: tuple[str, ...]
     gaps: tuple[Gap, ...]
+    acknowledged: Mapping[str, Mapping[str, str]]
+    file: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,10 @@ class Assembly:
     def gaps(self) -> tuple[Gap, ...]:
         """Everything undecided."""
         return tuple(gap for stack in self.stacks for gap in stack.gaps)
+
+    def stack(self, id: str) -> Stack:  # noqa: A002 - the stack's own word
+        """Return the stack of an id."""
+        return next(stack for stack in self.stacks if stack.id == id)
 
     def resources(self) -> Iterator[Resource]:
         """Every resource, stack by stack."""
@@ -282,6 +291,8 @@ class _World:
             outputs,
             scope.source.dependencies,
             tuple(gaps),
+            scope.source.acknowledged,
+            scope.source.file,
         )
         for child in children:
             yield from self._stacks(child)
