@@ -100,6 +100,32 @@ class Prover:
         """Search a request that is refused."""
         return self._search(lambda case: case.refused, callers, actions, target, variants)
 
+    def hopeless(
+        self, callers: Sequence[Caller], actions: Iterable[str], target: Target, variants: Sequence[Said] = ({},)
+    ) -> Answer:
+        """Search an action that none of the callers may in any request; the case is one of those refused."""
+        doubt: str | None = None
+        for action in actions:
+            answer = self._hopeless(callers, action, target, variants)
+            if answer:
+                return answer
+            doubt = doubt or answer.doubt
+        return Answer(None, doubt)
+
+    def _hopeless(self, callers: Sequence[Caller], action: str, target: Target, variants: Sequence[Said]) -> Answer:
+        refused: Case | None = None
+        doubt: str | None = None
+        for caller in callers:
+            try:
+                for case in self.cases(caller, action, target, variants):
+                    if case.allowed:
+                        return Answer()
+                    doubt = doubt or case.doubt
+                    refused = refused or case
+            except TooManyError as many:
+                doubt = doubt or str(many)
+        return Answer(None, doubt) if doubt else Answer(refused)
+
     def cases(self, caller: Caller, action: str, target: Target, variants: Sequence[Said] = ({},)) -> Iterator[Case]:
         """Decide every request of a space.
 
@@ -109,17 +135,29 @@ class Prover:
             target: On what.
             variants: What the claim fixes about the requests; each is gone through.
         """
-        policies = Policies(identity=caller.identity, resource=target.policy, boundary=caller.boundary)
+        policies = _policies(caller, target)
         relevant = _relevant(policies, caller.principal, action.lower(), target.arn)
-        for said in variants:
-            bare = Request(caller.principal, action, target.arn, target.account, said)
-            for context in _contexts(relevant, bare):
-                self.requests += 1
-                request = Request(caller.principal, action, target.arn, target.account, context)
-                try:
-                    yield Case(caller, request, decide(request, policies), None)
-                except Unmodelled as doubt:
-                    yield Case(caller, request, None, str(doubt))
+        for request in _requests(relevant, caller.principal, action, target, variants):
+            self.requests += 1
+            yield _decided(caller, request, policies)
+
+    def difference(
+        self, before: tuple[Caller, Target], after: tuple[Caller, Target], action: str
+    ) -> tuple[Case, Case] | None:
+        """Search a request that is decided otherwise after a change of policies, the caller's or the resource's."""
+        old, new = _policies(*before), _policies(*after)
+        caller, target = after
+        relevant = [
+            condition
+            for policies in (old, new)
+            for condition in _relevant(policies, caller.principal, action.lower(), target.arn)
+        ]
+        for request in _requests(relevant, caller.principal, action, target, ({},)):
+            self.requests += 1
+            pair = _decided(before[0], request, old), _decided(caller, request, new)
+            if (pair[0].allowed, pair[0].doubt) != (pair[1].allowed, pair[1].doubt):
+                return pair
+        return None
 
     def _search(
         self,
@@ -140,6 +178,26 @@ class Prover:
             except TooManyError as many:
                 doubt = doubt or str(many)
         return Answer(None, doubt)
+
+
+def _policies(caller: Caller, target: Target) -> Policies:
+    return Policies(identity=caller.identity, resource=target.policy, boundary=caller.boundary)
+
+
+def _decided(caller: Caller, request: Request, policies: Policies) -> Case:
+    try:
+        return Case(caller, request, decide(request, policies), None)
+    except Unmodelled as doubt:
+        return Case(caller, request, None, str(doubt))
+
+
+def _requests(
+    conditions: Sequence[Condition], who: Principal, action: str, target: Target, variants: Sequence[Said]
+) -> Iterator[Request]:
+    for said in variants:
+        bare = Request(who, action, target.arn, target.account, said)
+        for context in _contexts(conditions, bare):
+            yield Request(who, action, target.arn, target.account, context)
 
 
 def _relevant(policies: Policies, who: Principal, action: str, resource: str) -> list[Condition]:
