@@ -1,17 +1,20 @@
-"""The tables in the README that say what a bucket makes and refuses, made from the attempts the tests try.
+"""The tables of the documentation, made from what the tests try and from the rules themselves.
 
 ``make readme`` writes them; a test fails when they are stale.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from cdk_encrypted_data import ServerSideEncryption, UploadPolicy
+from cdk_encrypted_data.proofs.rules import RULES
 from devtools.promises import Attempt, Target, access, configuration, uploads
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+_PROJECT = Path(__file__).resolve().parents[1]
+README = _PROJECT / "README.md"
+PROOFS = _PROJECT / "docs" / "proofs.md"
 
 _COLUMNS = {
     "default": (ServerSideEncryption.SSE_KMS, UploadPolicy.RESPECT_DEFAULT),
@@ -22,20 +25,26 @@ _COLUMNS = {
 
 
 def main() -> None:
-    """Write the tables into the README."""
-    README.write_text(with_tables(README.read_text()))
+    """Write the tables into the documents."""
+    for document in (README, PROOFS):
+        document.write_text(with_tables(document))
 
 
-def with_tables(text: str) -> str:
-    """Return a README with its tables made anew."""
-    for name, table in (("refuses", _refuses()), ("makes", _makes())):
+def with_tables(document: Path) -> str:
+    """Return a document with its tables made anew."""
+    text = document.read_text()
+    for name, table in _tables(document).items():
         start, end = f"<!-- {name}: made by `make readme` -->", f"<!-- /{name} -->"
-        text, found = re.subn(
-            f"{re.escape(start)}.*?{re.escape(end)}", f"{start}\n{table}\n{end}", text, flags=re.DOTALL
-        )
-        if found != 1:
-            raise ValueError(f"the README has {found} places between {start} and {end}; it needs one")
+        before, found, rest = text.partition(start)
+        _, closed, after = rest.partition(end)
+        if not (found and closed) or start in after:
+            raise ValueError(f"{document.name} needs one place between {start} and {end}")
+        text = f"{before}{start}\n{table}\n{end}{after}"
     return text
+
+
+def _tables(document: Path) -> Mapping[str, str]:
+    return {"rules": _rules()} if document == PROOFS else {"refuses": _refuses(), "makes": _makes()}
 
 
 def _refuses() -> str:
@@ -52,6 +61,14 @@ def _refuses() -> str:
 def _makes() -> str:
     rows: list[Attempt] = configuration(_target(*_COLUMNS["default"]))
     return "\n".join(["| read back | says |", "|---|---|", *(f"| {row.what} | {row.expected} |" for row in rows)])
+
+
+def _rules() -> str:
+    parts = []
+    for rule in RULES.values():
+        sources = ", ".join(f"[{number}]({source})" for number, source in enumerate(rule.sources, 1))
+        parts.append(f"### {rule.id}\n\n*{rule.severity.word}.* {rule.claim} {rule.because}\n\n{rule.remedy} {sources}")
+    return "\n\n".join(["", *parts, ""])
 
 
 def _target(encryption: ServerSideEncryption, upload_policy: UploadPolicy) -> Target:

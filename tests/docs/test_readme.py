@@ -12,19 +12,20 @@ import aws_cdk as cdk
 import pytest
 
 from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket
-from devtools.readme import README, with_tables
+from devtools.readme import PROOFS, README, with_tables
 from tests.synthesis import new_stack, template
 
 _PROJECT = README.parent
 _TEXT = README.read_text()
 
 
-def code(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", _TEXT, re.DOTALL | re.MULTILINE)
+def code(language: str, text: str = _TEXT) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-def test_tables_are_what_the_tests_try() -> None:
-    assert with_tables(_TEXT) == _TEXT, "run: make readme"
+@pytest.mark.parametrize("document", [README, PROOFS], ids=lambda path: path.name)
+def test_tables_are_what_the_tests_try(document: Path) -> None:
+    assert with_tables(document) == document.read_text(), "run: make readme"
 
 
 def test_the_smallest_example(tmp_path: Path) -> None:
