@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket
 from cdk_encrypted_data.access_log_bucket import RETENTION_DAYS
-from cdk_encrypted_data.customer_managed_key import PENDING_WINDOW_DAYS, ROTATION_DAYS
+from cdk_encrypted_data.managed_key import PENDING_WINDOW_DAYS, ROTATION_DAYS
 from cdk_encrypted_data.encrypted_bucket import ABORT_UPLOAD_DAYS, NONCURRENT_VERSION_DAYS
 from tests.synthesis import new_stack
 

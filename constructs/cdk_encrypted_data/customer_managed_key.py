@@ -12,16 +12,11 @@ from constructs import Construct
 
 from cdk_encrypted_data import names, policies, validation
 from cdk_encrypted_data.interned import pseudo_parameters
+from cdk_encrypted_data.managed_key import ManagedKey, check_options
 from cdk_encrypted_data.policies import key as key_policy
 
-ROTATION_DAYS = (90, 2560)
-"""The shortest and the longest rotation period that KMS takes, in days."""
 
-PENDING_WINDOW_DAYS = (7, 30)
-"""The shortest and the longest waiting period before KMS deletes a key, in days."""
-
-
-class CustomerManagedKey(Construct):
+class CustomerManagedKey(ManagedKey):
     """A symmetric KMS key for data in S3, with an alias, a Name tag, rotation and a policy that admits no stranger.
 
     The key works only through S3 and only for this account, except for services that `allow_service` and
@@ -93,10 +88,7 @@ class CustomerManagedKey(Construct):
             pending_window=pending_window,
         )
 
-        super().__init__(scope, id)
-        self._administrators = administrator_arns
-        self._users = user_arns
-        self._bucket_arns = list(bucket_arns)
+        super().__init__(scope, id, administrators=administrator_arns, users=user_arns, bucket_arns=bucket_arns)
         path = self.to_string()
         if administrator_arns or user_arns or bucket_arns:
             statements = [
@@ -105,7 +97,9 @@ class CustomerManagedKey(Construct):
             ]
         else:
             statements = _default_statements()
-        self._key = kms.Key(
+        # Under a feature flag the CDK would look for statements to merge: there are none, and it takes its time.
+        self._policy = iam.PolicyDocument(statements=statements, minimize=False)
+        self._key: kms.Key = kms.Key(
             self,
             "Resource",
             alias=alias_name or names.alias_name(path, stack_name=pseudo_parameters().stack_name),
@@ -113,8 +107,7 @@ class CustomerManagedKey(Construct):
             enable_key_rotation=True,
             rotation_period=rotation_period,
             pending_window=pending_window,
-            # Under a feature flag the CDK would look for statements to merge: there are none, and it takes its time.
-            policy=iam.PolicyDocument(statements=statements, minimize=False),
+            policy=self._policy,
             removal_policy=removal_policy,
         )
         cdk.Tags.of(self._key).add("Name", names.readable(path))
@@ -123,152 +116,6 @@ class CustomerManagedKey(Construct):
     def key(self) -> kms.Key:
         """The key."""
         return self._key
-
-    @property
-    def key_arn(self) -> str:
-        """The key's ARN, as a token."""
-        return self._key.key_arn
-
-    def allow_service(
-        self,
-        service: str,
-        *,
-        source_arns: Sequence[str],
-        source_account: str | None = None,
-        actions: Sequence[str] = key_policy.READ_ACTIONS,
-    ) -> None:
-        """Allow an AWS service to use the key, for named sources only.
-
-        Args:
-            service: The service principal, such as ``cloudfront.amazonaws.com``.
-            source_arns: The resources the service acts for, as ARNs or patterns (``aws:SourceArn``). Where the source
-                itself depends on the key, as a distribution does, use a pattern: its ARN would be a cycle.
-            source_account: The account of the sources (``aws:SourceAccount``). Needed where an ARN names none, as a
-                bucket's doesn't.
-            actions: What the service needs. Default: ``kms:Decrypt``.
-
-        Raises:
-            ValueError: If no source is named, or one that could be anybody's.
-        """
-        owner = self.node.id
-        validation.check_text(owner, "service", service, validation.SERVICE)
-        validation.check_texts(owner, "actions", actions, validation.KEY_ACTION)
-        if not actions:
-            raise validation.refusal(
-                owner, "actions", got=actions, allowed=validation.KEY_ACTION.allowed, remedy="name at least one"
-            )
-        validation.check_sources(owner, source_arns, source_account)
-        condition = policies.source_condition(source_arns, source_account)
-        statement = key_policy.allow_service(service, actions=actions, condition=condition)
-        self._key.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
-
-    def allow_cloudwatch_logs(self, *, log_group_name: str) -> None:
-        """Allow CloudWatch Logs of this Region to encrypt this account's log groups under the key.
-
-        Args:
-            log_group_name: The log group's name; ``*`` stands for any characters.
-
-        Raises:
-            ValueError: If it is no log group's name.
-
-        See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html.
-        """
-        here = pseudo_parameters()
-        validation.check_text(self.node.id, "log_group_name", log_group_name, validation.LOG_GROUP_NAME)
-        statement = key_policy.allow_cloudwatch_logs(
-            region=here.region,
-            log_group_arn=f"arn:{here.partition}:logs:{here.region}:{here.account}:log-group:{log_group_name}",
-        )
-        self._key.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
-
-    def check_grantee(self, grantee: iam.IGrantable) -> None:
-        """Refuse a grantee of whom it is known that the key's policy gives it nothing.
-
-        ``grant_*`` of a bucket asks this. A managed policy or a group has no ARN that a key's policy could name: what
-        it grants takes effect for those of its roles and users that are among ``users``.
-
-        Raises:
-            ValueError: If the grantee is one of ``administrators``, or the key names its users and it isn't one.
-        """
-        if not self._users and not self._administrators:
-            return
-        if isinstance(grantee, (iam.ManagedPolicy, iam.Policy, iam.Group)):
-            return
-        (arn,) = validation.check_principals(
-            self.node.id, "grantee", [grantee.grant_principal], account=cdk.Stack.of(self).account
-        )
-        if any(validation.may_be_same(arn, administrator) for administrator in self._administrators):
-            raise validation.refusal(
-                self.node.id,
-                "grantee",
-                got=arn,
-                allowed="principals that aren't administrators of the key",
-                remedy="grant it to somebody else: who administers the key may not use it",
-            )
-        # Unknown (None) passes: a role of this app may be one that ``users`` names by its ARN.
-        if self._users and all(validation.may_be_same(arn, user) is False for user in self._users):
-            raise validation.refusal(
-                self.node.id,
-                "grantee",
-                got=arn,
-                allowed="the key's users",
-                remedy="add it to users: a key that names its users works for nobody else",
-            )
-
-    def check_bucket(self, bucket_name: str | None) -> None:
-        """Refuse a bucket of which it is known that the key isn't for it.
-
-        Args:
-            bucket_name: The bucket's name; ``None`` where CloudFormation makes it.
-
-        Raises:
-            ValueError: If the key names its buckets and this isn't one.
-        """
-        names_of_buckets = [arn.rpartition(":")[2] for arn in self._bucket_arns]
-        unknown = any(validation.is_token(name) for name in (*names_of_buckets, bucket_name or ""))
-        if names_of_buckets and not unknown and bucket_name not in names_of_buckets:
-            raise validation.refusal(
-                self.node.id,
-                "bucket_arns",
-                got=self._bucket_arns,
-                allowed="a list with the ARN of each bucket under the key",
-                remedy="add the bucket's ARN, and give the bucket its name by bucket_name",
-            )
-
-
-def check_options(
-    owner: str,
-    scope: Construct,
-    *,
-    administrators: object,
-    users: object,
-    alias_name: object,
-    rotation_period: cdk.Duration | None,
-    pending_window: cdk.Duration | None,
-    prefix: str = "",
-) -> tuple[list[str], list[str]]:
-    """Refuse options that a key can't have; return the ARNs of its administrators and of its users.
-
-    ``prefix`` is what the options are called by where they are given: ``key_`` at a bucket.
-    """
-    validation.check_optional_text(owner, f"{prefix}alias_name", alias_name, validation.ALIAS_NAME)
-    validation.check_days(owner, f"{prefix}rotation_period", rotation_period, ROTATION_DAYS)
-    validation.check_days(owner, f"{prefix}pending_window", pending_window, PENDING_WINDOW_DAYS)
-    if administrators == () and users == ():
-        return [], []
-    account = cdk.Stack.of(scope).account
-    administrator_arns = validation.check_principals(owner, f"{prefix}administrators", administrators, account=account)
-    user_arns = validation.check_principals(owner, f"{prefix}users", users, account=account)
-    for user in user_arns:
-        if any(validation.may_be_same(user, administrator) for administrator in administrator_arns):
-            raise validation.refusal(
-                owner,
-                f"{prefix}users",
-                got=user,
-                allowed="principals that aren't administrators",
-                remedy="take it out of one of the two: who administers the key may not use it",
-            )
-    return administrator_arns, user_arns
 
 
 def _statements(administrators: list[str], users: list[str], buckets: list[str]) -> list[policies.Statement]:

@@ -24,8 +24,9 @@ from cdk_encrypted_data.choices import (
     ServerSideEncryption,
     UploadPolicy,
 )
-from cdk_encrypted_data.customer_managed_key import CustomerManagedKey, check_options
+from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
 from cdk_encrypted_data.interned import block_all_public_access, block_sse_c, days, pseudo_parameters
+from cdk_encrypted_data.managed_key import ManagedKey, check_options
 from cdk_encrypted_data.policies import access
 from cdk_encrypted_data.policies import bucket as bucket_policy
 from cdk_encrypted_data.policies import key as key_policy
@@ -74,7 +75,7 @@ class EncryptedBucket(Construct):
         id: str,  # noqa: A002 - the CDK's name for it
         *,
         encryption: ServerSideEncryption = ServerSideEncryption.SSE_KMS,
-        key: CustomerManagedKey | IKeyRef | None = None,
+        key: ManagedKey | IKeyRef | None = None,
         key_administrators: Sequence[iam.IPrincipal | iam.ArnPrincipal] = (),
         key_users: Sequence[iam.IPrincipal | iam.ArnPrincipal] = (),
         key_alias_name: str | None = None,
@@ -187,7 +188,7 @@ class EncryptedBucket(Construct):
         _check_access_logs(id, access_log_bucket, access_log_prefix, scope)
 
         super().__init__(scope, id)
-        self._managed_key = key if isinstance(key, CustomerManagedKey) else None
+        self._managed_key = key if isinstance(key, ManagedKey) else None
         if key is None and encryption is not ServerSideEncryption.SSE_S3:
             self._managed_key = CustomerManagedKey(
                 self,
@@ -204,7 +205,7 @@ class EncryptedBucket(Construct):
         self._key: kms.IKey | None = None
         if self._managed_key is not None:
             self._key = self._managed_key.key
-        elif key is not None and not isinstance(key, CustomerManagedKey):
+        elif key is not None and not isinstance(key, ManagedKey):
             self._key = self._existing_key(key)
         self._bucket = s3.Bucket(
             self,
@@ -459,8 +460,8 @@ def _blocked(customer_provided_keys: CustomerProvidedKeys) -> s3.BlockedEncrypti
     return block_sse_c() if blocked else s3.BlockedEncryptionType.NONE
 
 
-def _check_key(id: str, key: CustomerManagedKey | IKeyRef, stack: cdk.Stack, *, bucket_name: str | None) -> None:  # noqa: A002
-    if isinstance(key, CustomerManagedKey):
+def _check_key(id: str, key: ManagedKey | IKeyRef, stack: cdk.Stack, *, bucket_name: str | None) -> None:  # noqa: A002
+    if isinstance(key, ManagedKey):
         validation.check_same_environment(id, "key", cdk.Stack.of(key), here=stack)
         key.check_bucket(bucket_name)
         return

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
-import yaml
 
 from cdk_encrypted_data.proofs.__main__ import main
 from devtools.readme import PROOFS
@@ -54,6 +54,8 @@ def test_the_commands_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_acknowledgement_in_a_template(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (written,) = code("yaml", _TEXT)
-    main([str(_template(tmp_path, {**_PLAIN, **yaml.safe_load(written)})), "--format", "json"])
+    file = tmp_path / "template.yaml"
+    file.write_text(f"Resources:\n  Site:\n    Type: AWS::S3::Bucket\n{textwrap.indent(written, '    ')}")
+    main([str(file), "--format", "json"])
     found = json.loads(capsys.readouterr().out)
     assert [one["rule"] for one in found["acknowledged"]] == ["bucket-plain-http"]
