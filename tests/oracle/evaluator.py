@@ -1,8 +1,7 @@
 """Decides requests over policy documents, with iam-simulate in a Node process of its own.
 
 It answers as AWS documents it, or raises: a context key that the action doesn't have, a policy that AWS would refuse, a
-key whose presence nobody documents. It is never "allowed by default". Not modelled: KMS grants, service and resource
-control policies, endpoint policies, session policies.
+key whose presence nobody documents. It is never "allowed by default". Not modelled: KMS grants, endpoint policies.
 """
 
 from __future__ import annotations
@@ -50,15 +49,17 @@ class UndecidableError(Exception):
 class Request:
     """One call.
 
-    `principal` is the ARN of an IAM user, a role or an account's root, a service such as `logging.s3.amazonaws.com`, or
-    ANONYMOUS. What AWS derives from principal, account and connection is filled in; a request that says nothing of
-    its connection comes over TLS 1.3. Everything else stands in `context`, and what isn't there is absent.
+    `principal` is the ARN of an IAM user, a role, a role's session or an account's root, a service such as
+    `logging.s3.amazonaws.com`, or ANONYMOUS; `role` is the session's role, whose path its own ARN doesn't show. What
+    AWS derives from principal, account and connection is filled in; a request that says nothing of its connection comes
+    over TLS 1.3. Everything else stands in `context`, and what isn't there is absent.
     """
 
     principal: str
     action: str
     resource: str
     context: Context = field(default_factory=dict)
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,9 @@ class Evaluator:
         identity_policies: Sequence[Policy] = (),
         resource_policy: Policy | None = None,
         boundary: Policy | None = None,
+        session: Policy | None = None,
+        scps: Sequence[Sequence[Policy]] = (),
+        rcps: Sequence[Sequence[Policy]] = (),
     ) -> Decision:
         """Decide one request on a resource of `account`."""
         (decision,) = self.decide_all(
@@ -106,6 +110,9 @@ class Evaluator:
             identity_policies=identity_policies,
             resource_policy=resource_policy,
             boundary=boundary,
+            session=session,
+            scps=scps,
+            rcps=rcps,
         )
         return decision
 
@@ -117,8 +124,14 @@ class Evaluator:
         identity_policies: Sequence[Policy] = (),
         resource_policy: Policy | None = None,
         boundary: Policy | None = None,
+        session: Policy | None = None,
+        scps: Sequence[Sequence[Policy]] = (),
+        rcps: Sequence[Sequence[Policy]] = (),
     ) -> list[Decision]:
-        """Decide many requests over the same policies, in their order."""
+        """Decide many requests over the same policies, in their order.
+
+        `scps` and `rcps` are those of each level, from the organization's root down to the account.
+        """
         requests = list(requests)
         for request in requests:
             if request.action.startswith("kms:") and ":key/" in request.resource and resource_policy is None:
@@ -127,6 +140,9 @@ class Evaluator:
             "account": account,
             "resource": resource_policy,
             "boundary": boundary,
+            "session": session,
+            "scps": scps,
+            "rcps": rcps,
             "requests": [
                 _as_aws_presents(request, account) | {"identity": _identity(request.principal, identity_policies)}
                 for request in requests
@@ -202,18 +218,22 @@ def _principal_context(request: Request) -> dict[str, str | Sequence[str]]:
             "aws:PrincipalServiceName": principal,
             "aws:PrincipalServiceNamesList": [principal],
         }
-    match principal.split(":", 5):
+    arn = principal if request.role is None else request.role
+    match arn.split(":", 5):
         case ["arn", _, "iam", "", account, resource] if resource == "root" or resource.startswith(("user/", "role/")):
             kind = {"root": "Account", "user": "User", "role": "AssumedRole"}[resource.partition("/")[0]]
         case _:
             raise UndecidableError(f"not an IAM user, role, account root, service or {ANONYMOUS!r}: {principal}")
+    if request.role is not None and f":{account}:assumed-role/{arn.rpartition('/')[2]}/" not in principal:
+        raise UndecidableError(f"{principal} is no session of {request.role}")
     context: dict[str, str | Sequence[str]] = {
         "aws:PrincipalAccount": account,
-        "aws:PrincipalArn": principal,
+        "aws:PrincipalArn": arn,
         "aws:PrincipalIsAWSService": "false",
         "aws:PrincipalType": kind,
     }
-    if request.action.startswith("kms:"):
+    # KMS's own synchronization has no key of KMS's in IAM's reference.
+    if request.action.startswith("kms:") and request.action != "kms:SynchronizeMultiRegionKey":
         context["kms:CallerAccount"] = account
     return context
 

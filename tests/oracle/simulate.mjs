@@ -21,6 +21,17 @@ const OPERATOR = new RegExp(
 const APPLIES = ['Match', 'AccountLevelMatch', 'SessionRoleMatch', 'SessionUserMatch']
 
 const list = (value) => (value === undefined ? [] : [value].flat())
+/** The same answer for the same arguments, asked once. */
+const remembered = (ask) => {
+  const answers = new Map()
+  return (...asked) => {
+    const name = JSON.stringify(asked)
+    if (!answers.has(name)) answers.set(name, ask(...asked))
+    return answers.get(name)
+  }
+}
+const typeOf = remembered(typeForContextKey)
+const knownKeys = remembered((action, resource) => allowedContextKeysForRequest(...action.split(':'), resource, false))
 const keptName = (key) => key.replace(ENCRYPTION_CONTEXT, (_, name) => STAND_IN + name)
 
 /** A policy that iam-simulate can read as AWS would; throws on what AWS refuses or iam-simulate would take for absent. */
@@ -38,7 +49,7 @@ async function readablePolicy(policy, context) {
       if (!OPERATOR.test(operator)) throw new Error(`there is no condition operator ${operator}`)
       condition[operator] = {}
       for (const [key, values] of Object.entries(keys)) {
-        await typeForContextKey(key) // throws on a key that no service has
+        await typeOf(key) // throws on a key that no service has
         if (/Bool|Null/i.test(operator) && !list(values).every((v) => /^(true|false)$/i.test(v))) {
           throw new Error(`${operator} ${key} compares with ${JSON.stringify(values)}`)
         }
@@ -52,14 +63,14 @@ async function readablePolicy(policy, context) {
 
 /** The request's context under the names iam-simulate keeps; throws on a key the action doesn't have. */
 async function readableContext({ action, resource, context }) {
-  const known = await allowedContextKeysForRequest(...action.split(':'), resource, false)
+  const known = await knownKeys(action, resource)
   const readable = {}
   for (const [key, value] of Object.entries(context)) {
     if (key.toLowerCase().startsWith(STAND_IN.toLowerCase())) throw new Error(`${key} is taken by the evaluator`)
     if (ENCRYPTION_CONTEXT.test(key) && !known.some((name) => name.startsWith('kms:encryptioncontext:'))) {
       throw new Error(`${action} has no context key ${key}`)
     }
-    if (Array.isArray(value) && !isConditionKeyArray(await typeForContextKey(key))) {
+    if (Array.isArray(value) && !isConditionKeyArray(await typeOf(key))) {
       throw new Error(`${key} has one value, the request gives several`)
     }
     if (!list(value).every((v) => typeof v === 'string')) throw new Error(`${key} isn't a string: ${JSON.stringify(value)}`)
@@ -87,6 +98,8 @@ async function decide(message, request) {
   const unknowable = new Set(request.unknowable.map((key) => key.toLowerCase()).filter((key) => !context.has(key)))
   const named = (kind, policies) =>
     Promise.all(policies.map(async (policy, i) => ({ name: `${kind}[${i}]`, policy: await readablePolicy(policy, context) })))
+  const levels = (kind, policies) =>
+    Promise.all(policies.map(async (level, i) => ({ orgIdentifier: `level-${i}`, policies: await named(`${kind}[${i}]`, level) })))
   const response = await runSimulation(
     {
       request: {
@@ -98,8 +111,9 @@ async function decide(message, request) {
       identityPolicies: await named('identity', request.identity),
       permissionBoundaryPolicies: message.boundary && (await named('boundary', [message.boundary])),
       resourcePolicy: message.resource && (await readablePolicy(message.resource, context)),
-      serviceControlPolicies: [],
-      resourceControlPolicies: []
+      sessionPolicy: message.session && (await readablePolicy(message.session, context)),
+      serviceControlPolicies: await levels('scp', message.scps),
+      resourceControlPolicies: await levels('rcp', message.rcps)
     },
     { simulationMode: 'Strict' }
   )
@@ -107,10 +121,10 @@ async function decide(message, request) {
   const { analysis, ignoredContextKeys } = response.result
   if (ignoredContextKeys.length > 0) throw new Error(`${request.action} has no context key ${ignoredContextKeys}`)
   const statements = []
-  for (const kind of ['identity', 'resource', 'permissionBoundary']) {
-    const part = analysis[`${kind}Analysis`]
+  for (const kind of ['identity', 'resource', 'permissionBoundary', 'session', 'scp', 'rcp']) {
+    const parts = list(analysis[`${kind}Analysis`]).flatMap((part) => part.ouAnalysis ?? part)
     for (const effect of ['deny', 'allow', 'unmatched']) {
-      for (const statement of part?.[`${effect}Statements`] ?? []) {
+      for (const statement of parts.flatMap((part) => part[`${effect}Statements`])) {
         const doubt = undecided(statement, unknowable)
         if (doubt) throw new Error(doubt)
         if (effect !== 'unmatched') statements.push([effect, kind, statement.explain.identifier])

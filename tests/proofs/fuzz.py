@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -22,11 +22,25 @@ TARGET_ROLE = f"arn:aws:iam::{OWNER}:role/target"
 ROLE, JOB_ROLE, USER = (f"arn:aws:iam::{OWNER}:{name}" for name in ("role/app", "role/jobs/etl", "user/anna"))
 ROOT, PARTNER_ROOT = f"arn:aws:iam::{OWNER}:root", f"arn:aws:iam::{OTHER}:root"
 PARTNER, PARTNER_USER = f"arn:aws:iam::{OTHER}:role/partner", f"arn:aws:iam::{OTHER}:user/bert"
+SESSION = f"arn:aws:sts::{OWNER}:assumed-role/app/monday"
 LOGS, LOG_DELIVERY = "logs.us-east-1.amazonaws.com", "logging.s3.amazonaws.com"
 ANONYMOUS = "anonymous"
 
 ARNS = [ROLE, JOB_ROLE, USER, PARTNER, PARTNER_USER]
-CALLERS = [ROLE, ROLE, JOB_ROLE, USER, USER, ROOT, PARTNER, PARTNER_USER, PARTNER_ROOT, LOGS, LOG_DELIVERY, ANONYMOUS]
+CALLERS = [
+    ROLE,
+    SESSION,
+    JOB_ROLE,
+    USER,
+    USER,
+    ROOT,
+    PARTNER,
+    PARTNER_USER,
+    PARTNER_ROOT,
+    LOGS,
+    LOG_DELIVERY,
+    ANONYMOUS,
+]
 NAMED: list[Any] = [
     "*",
     "*",
@@ -35,6 +49,7 @@ NAMED: list[Any] = [
     {"AWS": [ROOT, PARTNER]},
     {"AWS": PARTNER_ROOT, "Service": LOGS},
     {"AWS": ROLE},
+    {"AWS": SESSION},
     {"AWS": [USER, JOB_ROLE]},
     {"AWS": PARTNER_USER},
     {"Service": [LOGS, LOG_DELIVERY]},
@@ -50,6 +65,7 @@ EXCEPTED: list[Any] = [
 SSE, TLS, SECURE = "s3:x-amz-server-side-encryption", "s3:TlsVersion", "aws:SecureTransport"
 TEAM, IP, TIME = "aws:PrincipalTag/team", "aws:SourceIp", "aws:CurrentTime"
 SOURCE, ARN, ACCOUNT = "aws:SourceArn", "aws:PrincipalArn", "aws:PrincipalAccount"
+SERVICE_NAMES = "aws:PrincipalServiceNamesList"
 S3_CONTEXT, CONTEXT_KEYS = "kms:EncryptionContext:aws:s3:arn", "kms:EncryptionContextKeys"
 
 STRINGS = ["StringEquals", "StringNotEquals", "StringLike", "StringNotLike"]
@@ -90,7 +106,7 @@ EVERYWHERE = [
     Key(SOURCE, [*ARN_LIKE, *STRINGS], [BUCKET, "arn:aws:s3:::*", "arn:aws:s3:::data-?ucket"], [None, BUCKET]),
     Key(ARN, [*ARN_LIKE, *STRINGS], [*ARNS, f"arn:aws:iam::{OWNER}:role/*", "arn:aws:iam::*:user/b?rt"], [None]),
     Key(ACCOUNT, STRINGS, [OWNER, OTHER, "1111*"], [None]),
-    Key("aws:PrincipalServiceNamesList", STRINGS, [LOGS, LOG_DELIVERY, "logs.*"], [None], several=True),
+    Key(SERVICE_NAMES, STRINGS, [LOGS, LOG_DELIVERY, "logs.*"], [None], several=True),
 ]
 TAGS: list[Any] = [None, ["a"], ["b", "c"], ["A", "b"]]
 KEYS = {
@@ -121,6 +137,10 @@ ACTIONS = {
     "kms": ["kms:Decrypt", "kms:*", "kms:GenerateDataKey*", "kms:De?rypt", "kms:CreateGrant", "*"],
     "sts": ["sts:AssumeRole", "sts:Assume*", "sts:TagSession", "sts:*"],
 }
+FULL_ACCESS: Document = {
+    "Version": "2012-10-17",
+    "Statement": [{"Sid": "FullAWSAccess", "Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
 RESOURCES = {
     "s3": [
         "*",
@@ -150,6 +170,10 @@ class Case:
     identity: list[Document]
     resource_policy: Document | None
     boundary: Document | None
+    session: Document | None = None
+    scps: list[list[Document]] = field(default_factory=list)
+    rcps: list[list[Document]] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     @property
     def is_trust(self) -> bool:
@@ -159,7 +183,11 @@ class Case:
         said = dict(self.context)
         if self.action.startswith("s3:"):  # the oracle takes what isn't said for absent
             said.setdefault(TLS, None)
-        return Request(who(self.caller), self.action, self.resource, OWNER, said=said)
+        if self.caller.endswith(".amazonaws.com"):
+            said[SERVICE_NAMES] = [self.caller]
+        for key in self.unknown:
+            said.pop(key, None)
+        return Request(who(self.caller), self.action, self.resource, OWNER, said=said, unknown=self.unknown)
 
     def policies(self) -> Policies:
         kind = PolicyKind.TRUST if self.is_trust else PolicyKind.RESOURCE
@@ -170,12 +198,46 @@ class Case:
             ),
             resource=None if self.resource_policy is None else compile_policy(self.resource_policy, kind),
             boundary=None if self.boundary is None else compile_policy(self.boundary, PolicyKind.BOUNDARY),
+            session=None if self.session is None else (compile_policy(self.session, PolicyKind.SESSION),),
+            scps=tuple(
+                tuple(compile_policy(document, PolicyKind.SERVICE_CONTROL) for document in level) for level in self.scps
+            ),
+            rcps=tuple(
+                compile_policy(document, PolicyKind.RESOURCE_CONTROL) for level in self.rcps for document in level
+            ),
+        )
+
+    def documents(self) -> list[tuple[str, Document]]:
+        """Every document, with what it is attached as."""
+        single = [
+            ("trust" if self.is_trust else "resource", self.resource_policy),
+            ("boundary", self.boundary),
+            ("session", self.session),
+        ]
+        found = [("identity", document) for document in self.identity]
+        found += [(kind, document) for kind, document in single if document is not None]
+        found += [("scp", document) for level in self.scps for document in level]
+        return found + [("rcp", document) for level in self.rcps for document in level]
+
+    def with_documents(self, documents: list[Document]) -> Case:
+        """Return the case with other documents in the places of those that it has, in their order."""
+        left = iter(documents)
+        return replace(
+            self,
+            identity=[next(left) for _ in self.identity],
+            resource_policy=None if self.resource_policy is None else next(left),
+            boundary=None if self.boundary is None else next(left),
+            session=None if self.session is None else next(left),
+            scps=[[next(left) for _ in level] for level in self.scps],
+            rcps=[[next(left) for _ in level] for level in self.rcps],
         )
 
 
 def who(caller: str) -> Principal:
     if caller == ANONYMOUS:
         return principals.ANONYMOUS
+    if caller == SESSION:
+        return principals.principal(ROLE, session_name="monday")
     return principals.service(caller) if caller.endswith(".amazonaws.com") else principals.principal(caller)
 
 
@@ -186,6 +248,7 @@ def random_case(rng: Random) -> Case:
     own = caller.startswith("arn:") and not caller.endswith(":root")
     kind = "trust" if service == "sts" else "resource"
     needed = service in ("kms", "sts")
+    acts_as_role = caller in (ROLE, SESSION, JOB_ROLE, PARTNER)
     return Case(
         caller=caller,
         action=rng.choice(actions),
@@ -194,7 +257,21 @@ def random_case(rng: Random) -> Case:
         identity=[random_document(rng, service, "identity") for _ in range(rng.choice([0, 1, 1, 2]))] if own else [],
         resource_policy=random_document(rng, service, kind) if needed or rng.random() < 0.8 else None,
         boundary=random_document(rng, service, "boundary") if own and rng.random() < 0.2 else None,
+        session=random_document(rng, service, "session") if acts_as_role and rng.random() < 0.15 else None,
+        scps=random_levels(rng, service, "scp") if caller.startswith("arn:") and rng.random() < 0.12 else [],
+        rcps=random_levels(rng, service, "rcp") if rng.random() < 0.1 else [],
     )
+
+
+def random_levels(rng: Random, service: str, kind: str) -> list[list[Document]]:
+    """What is attached to the organization's root, an organizational unit and the account, or to some of them."""
+    levels: list[list[Document]] = []
+    for _ in range(rng.choice([1, 2, 2, 3])):
+        level = [random_document(rng, service, kind) for _ in range(rng.choice([0, 1, 1, 2]))]
+        if kind == "scp" and (not level or rng.random() < 0.7):
+            level.insert(rng.randrange(len(level) + 1), FULL_ACCESS)
+        levels.append(level)
+    return levels
 
 
 def random_document(rng: Random, service: str, kind: str) -> Document:
@@ -206,13 +283,17 @@ def random_document(rng: Random, service: str, kind: str) -> Document:
 
 
 def random_statement(rng: Random, service: str, kind: str) -> Document:
-    statement: Document = {"Effect": "Allow" if rng.random() < 0.8 else "Deny"}
+    statement: Document = {"Effect": "Deny" if kind == "rcp" or rng.random() > 0.8 else "Allow"}
+    if kind == "rcp":
+        statement["Principal"] = "*"
     if kind in ("resource", "trust"):
         if statement["Effect"] == "Deny" and kind == "resource" and rng.random() < 0.2:
             statement["NotPrincipal"] = rng.choice(EXCEPTED)
         else:
             statement["Principal"] = rng.choice(NAMED)
-    statement["NotAction" if rng.random() < 0.07 else "Action"] = _one_or_more(rng, ACTIONS[service])
+    actions = [action for action in ACTIONS[service] if action != "*"] if kind == "rcp" else ACTIONS[service]
+    element = "NotAction" if kind != "rcp" and rng.random() < 0.07 else "Action"
+    statement[element] = _one_or_more(rng, actions)
     if kind != "trust":
         statement["NotResource" if rng.random() < 0.07 else "Resource"] = _one_or_more(rng, RESOURCES[service])
     condition: dict[str, dict[str, Any]] = {}

@@ -15,7 +15,7 @@ from cdk_encrypted_data.proofs.iam.evaluation import decide
 from cdk_encrypted_data.proofs.iam.patterns import Unmodelled
 from tests.oracle.evaluator import Evaluator, UndecidableError
 from tests.oracle.evaluator import Request as OracleRequest
-from tests.proofs.fuzz import ANONYMOUS, OWNER, Case, random_case
+from tests.proofs.fuzz import ANONYMOUS, OWNER, ROLE, SESSION, Case, random_case
 
 PAIRS = 20_000
 SEED = 20261122
@@ -31,10 +31,13 @@ class Exclusion:
 
 
 def _statements(case: Case) -> Iterator[dict[str, Any]]:
-    for document in (*case.identity, case.resource_policy, case.boundary):
-        if document is not None:
-            block = document["Statement"]
-            yield from [block] if isinstance(block, dict) else block
+    for _, document in case.documents():
+        yield from _block(document)
+
+
+def _block(document: dict[str, Any]) -> list[dict[str, Any]]:
+    block = document["Statement"]
+    return [block] if isinstance(block, dict) else block
 
 
 def _listed(value: str | list[str]) -> list[str]:
@@ -67,6 +70,17 @@ def _compares_ip_families(case: Case) -> bool:
     return any((":" in text) is not version_6 for text in _ip_ranges(case, "NotIpAddress"))
 
 
+def _limits_by_session(case: Case) -> bool:
+    directly = ("*", {"AWS": "*"}, {"AWS": case.caller} if case.caller == SESSION else None)
+    return case.session is not None and any(one.get("Principal") in directly for one in _statements(case))
+
+
+def _reaches_over_colons_in_controls(case: Case) -> bool:
+    controls = [one for kind, document in case.documents() if kind == "rcp" for one in _block(document)]
+    texts = [text for one in controls for text in _listed(one.get("Resource") or one["NotResource"])]
+    return any(text != "*" and text.count(":") < 5 for text in texts)
+
+
 USER_GUIDE = "https://docs.aws.amazon.com/IAM/latest/UserGuide"
 EXCLUSIONS = {
     "an account's root user can't assume a role, whatever allows it": Exclusion(
@@ -78,6 +92,12 @@ EXCLUSIONS = {
     ),
     "NotPrincipal that lists Bob and his account still denies Alice of that account": Exclusion(
         f"{USER_GUIDE}/reference_policies_elements_notprincipal.html", _lists_the_account_but_not_the_caller
+    ),
+    "session policies don't limit what a resource's policy gives to the session itself, or to the wildcard": Exclusion(
+        f"{USER_GUIDE}/reference_policies_elements_principal.html", _limits_by_session
+    ),
+    "a wildcard at the end of an ARN reaches over the colons that follow, in resource control policies too": Exclusion(
+        f"{USER_GUIDE}/reference_policies_elements_resource.html", _reaches_over_colons_in_controls
     ),
     "0.0.0.0/0 is every address of IPv4": Exclusion(
         f"{USER_GUIDE}/reference_policies_elements_condition_operators.html#Conditions_IPAddress",
@@ -106,7 +126,13 @@ def _compare(cases: list[Case]) -> list[Outcome]:
 
 
 def _theirs(oracle: Evaluator, case: Case) -> bool | None:
-    request = OracleRequest(principal=case.caller, action=case.action, resource=case.resource, context=case.context)
+    request = OracleRequest(
+        principal=case.caller,
+        action=case.action,
+        resource=case.resource,
+        context=case.context,
+        role=ROLE if case.caller == SESSION else None,
+    )
     try:
         return oracle.decide(
             request,
@@ -114,6 +140,9 @@ def _theirs(oracle: Evaluator, case: Case) -> bool | None:
             identity_policies=case.identity,
             resource_policy=case.resource_policy,
             boundary=case.boundary,
+            session=case.session,
+            scps=case.scps,
+            rcps=case.rcps,
         ).allowed
     except UndecidableError:
         return None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cdk_encrypted_data.proofs.iam.documents import compile_policy
 from cdk_encrypted_data.proofs.iam.patterns import PolicyError
-from cdk_encrypted_data.proofs.iam.statements import PolicyKind
+from cdk_encrypted_data.proofs.iam.statements import _STATEMENT_ELEMENTS, PolicyKind
+from cdk_encrypted_data.proofs.iam.values import MATCHERS
 from tests.proofs.fuzz import BUCKET, KEY, OWNER, ROLE, ROOT
 
 IDENTITY, RESOURCE, TRUST = PolicyKind.IDENTITY, PolicyKind.RESOURCE, PolicyKind.TRUST
@@ -42,6 +46,7 @@ REFUSED: dict[str, tuple[PolicyKind, Any, str]] = {
     "empty actions": (IDENTITY, {"Statement": {**ALLOW, "Action": []}}, r"Action is \[\]"),
     "action of no service": (IDENTITY, {"Statement": {**ALLOW, "Action": "GetObject"}}, "isn't service:action"),
     "wildcard for services": (IDENTITY, {"Statement": {**ALLOW, "Action": "s*:GetObject"}}, "isn't service:action"),
+    "wildcard for every service": (IDENTITY, {"Statement": {**ALLOW, "Action": "*:*"}}, "isn't service:action"),
     "variable in an action": (IDENTITY, {"Statement": {**ALLOW, "Action": "s3:${aws:x}"}}, "where AWS has none"),
     "no resource": (IDENTITY, {"Statement": without(ALLOW, "Resource")}, "neither Resource nor NotResource"),
     "two resources": (IDENTITY, {"Statement": {**ALLOW, "NotResource": "*"}}, "Resource and NotResource"),
@@ -74,6 +79,18 @@ REFUSED: dict[str, tuple[PolicyKind, Any, str]] = {
     ),
     "service that is none": (RESOURCE, {"Statement": {**ALLOW, "Principal": {"Service": "s3"}}}, "no service's"),
     "service with a wildcard": (RESOURCE, {"Statement": {**ALLOW, "Principal": {"Service": "*"}}}, "can't hold"),
+    "identity provider as an account's": (
+        RESOURCE, {"Statement": {**ALLOW, "Principal": {"AWS": f"arn:aws:iam::{OWNER}:saml-provider/a"}}}, "no account",
+    ),
+    "account in another script's digits": (
+        RESOURCE, {"Statement": {**ALLOW, "Principal": {"AWS": "\u0661" * 12}}}, "is no account",
+    ),
+    "kind of principal that is no text": (
+        RESOURCE, {"Statement": {**ALLOW, "Principal": {7: OWNER}}}, "no kind of principal called 7",
+    ),
+    "element that is no text": (IDENTITY, {"Statement": {**ALLOW, 7: "a", None: "b"}}, r"no element \[7, None\]"),
+    "document element that is no text": (IDENTITY, {"Statement": ALLOW, 7: "a", "b": 1}, r"no element \[7, 'b'\]"),
+    "Sid that is no text": (IDENTITY, {"Statement": {**ALLOW, "Sid": [{}]}}, r"statement \[{}\]: Sid \[{}\] is more"),
     "empty principal": (RESOURCE, {"Statement": {**ALLOW, "Principal": {"AWS": []}}}, "is empty"),
     "NotPrincipal that allows": (RESOURCE, {"Statement": {**ALLOW, "NotPrincipal": {"AWS": ROOT}}}, "for Deny"),
     "NotPrincipal of everyone": (RESOURCE, {"Statement": {**DENY, "NotPrincipal": "*"}}, "NotPrincipal can't be"),
@@ -136,3 +153,76 @@ def test_taken(name: str) -> None:
     assert [one.allows for one in policy.statements].count(True) == len(policy.allows)
     assert len(policy.allows) + len(policy.denies) == len(policy.statements)
     assert policy.statements[0].policy == "the policy"
+
+
+def hashable(value: object) -> bool:
+    return not isinstance(value, (list, dict))
+
+
+# What isn't JSON at all, what is but no policy, and what is nearly one.
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.binary(max_size=2),
+    st.sampled_from(
+        ["*", "*:*", "${aws:x}", "${", "Allow", "Deny", "s3:*", ROOT, OWNER, BUCKET, KEY, "true", "1.2", LATEST]
+    ),
+)
+NAMES = st.sampled_from(
+    [*sorted(_STATEMENT_ELEMENTS), "Version", "Id", "Statement", "AWS", "Service", *MATCHERS, "Null"]
+)
+NESTED = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=4) | st.integers(), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+NEARLY = st.fixed_dictionaries(
+    {"Effect": st.sampled_from(["Allow", "Deny"]), "Action": st.just("s3:*"), "Resource": st.just("*")},
+    optional={
+        "Principal": st.just("*") | st.dictionaries(st.just("AWS") | st.just("CanonicalUser"), LEAVES, max_size=2),
+        "Condition": st.dictionaries(NAMES, st.dictionaries(st.just("aws:x") | LEAVES.filter(hashable), NESTED)),
+        "Sid": LEAVES,
+    },
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(PolicyKind),
+    NESTED | st.fixed_dictionaries({"Version": st.just(LATEST), "Statement": NEARLY | NESTED}),
+)
+def test_whatever_is_no_policy_is_refused_in_words(kind: PolicyKind, document: object) -> None:
+    with contextlib.suppress(PolicyError):
+        compile_policy(document, kind)
+
+
+def deep(depth: int) -> object:
+    value: object = "a"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("element", [*sorted(_STATEMENT_ELEMENTS), "Unknown"])
+def test_a_deep_document_is_refused_briefly(element: str) -> None:
+    value = deep(100_000)
+    for statement in ({**PUBLIC, element: value}, {**PUBLIC, element: {"StringEquals": {"aws:x": value}}}):
+        with pytest.raises(PolicyError) as refused:
+            compile_policy({"Version": LATEST, "Statement": statement}, RESOURCE)
+        assert len(str(refused.value)) < 1000
+    with pytest.raises(PolicyError):
+        compile_policy(value, RESOURCE)
+
+
+def test_a_long_document_is_taken_and_a_long_mistake_shown_briefly() -> None:
+    resources = [f"{BUCKET}/{'*a?' * 20}/{number}" for number in range(300)]
+    policy = compile_policy({"Statement": [{**ALLOW, "Resource": resources}] * 3}, IDENTITY)
+    assert policy.allows[0].concerns(f"{BUCKET}/{'xax' * 20}/299", {})
+    with pytest.raises(PolicyError) as refused:
+        compile_policy({"Statement": {**ALLOW, "Action": ["s3:" + "*" * 100_000 + " "]}}, IDENTITY)
+    assert len(str(refused.value)) < 1000

@@ -10,7 +10,14 @@ import pytest
 from cdk_encrypted_data.proofs.iam.documents import Policy, compile_policy
 from cdk_encrypted_data.proofs.iam.evaluation import Decision, Policies, decide
 from cdk_encrypted_data.proofs.iam.patterns import Unmodelled
-from cdk_encrypted_data.proofs.iam.principals import ANONYMOUS, Principal, federated, principal, service
+from cdk_encrypted_data.proofs.iam.principals import (
+    ANONYMOUS,
+    Principal,
+    federated,
+    origin_access_identity,
+    principal,
+    service,
+)
 from cdk_encrypted_data.proofs.iam.requests import Request
 from cdk_encrypted_data.proofs.iam.statements import PolicyKind
 from tests.proofs.fuzz import BUCKET, KEY, OTHER, OWNER, PARTNER, PARTNER_ROOT, ROLE, ROOT, TARGET_ROLE, USER, who
@@ -39,6 +46,10 @@ ORGANIZATIONS = "https://docs.aws.amazon.com/organizations/latest/userguide"
 SCP = f"{ORGANIZATIONS}/orgs_manage_policies_scps.html"
 SCP_LEVELS = f"{ORGANIZATIONS}/orgs_manage_policies_scps_evaluation.html"
 RCP = f"{ORGANIZATIONS}/orgs_manage_policies_rcps.html"
+WEB_IDENTITY = "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html"
+IDENTITY = (
+    "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html"
+)
 LOCK_OUT = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html"
 
 OBJECT = f"{BUCKET}/a.parquet"
@@ -51,6 +62,9 @@ SESSION = principal(ROLE, session_name="monday")
 SESSION_ARN = f"arn:aws:sts::{OWNER}:assumed-role/app/monday"
 FEDERATED_USER = f"arn:aws:sts::{OWNER}:federated-user/anna"
 SERVICE_LINKED = f"arn:aws:iam::{OWNER}:role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX"
+CLOUDFRONT = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity"
+READER = origin_access_identity(f"{CLOUDFRONT} E1")
+CANONICAL = {"CanonicalUser": "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"}
 GITHUB = f"arn:aws:iam::{OWNER}:oidc-provider/token.actions.githubusercontent.com"
 
 Json: TypeAlias = Any
@@ -104,6 +118,7 @@ def ask(  # every layer of the evaluation logic
     scps: Sequence[Sequence[Statement]] = (),
     rcps: Sequence[Statement] = (),
     version: str = "2012-10-17",
+    unknown: Sequence[str] = (),
 ) -> Decision:
     def compiled(statements: Sequence[Statement], kind: PolicyKind) -> Policy:
         return compile_policy(document(*statements, version=version), kind)
@@ -116,6 +131,7 @@ def ask(  # every layer of the evaluation logic
         target or {"s3": OBJECT, "kms": KEY, "sts": TARGET_ROLE}[service],
         OWNER,
         said={SECURE: "true"} | (context or {}),
+        unknown=unknown,
     )
     return decide(
         request,
@@ -361,6 +377,31 @@ PAIRS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         },
         {"principal": ANONYMOUS},
     ),
+    "an origin access identity of CloudFront": (
+        IDENTITY,
+        {"principal": READER, "action": "s3:GetObject", "resource": [lets({"AWS": READER.name}, "s3:GetObject")]},
+        {"resource": [lets({"AWS": f"{CLOUDFRONT} E2"}, "s3:GetObject")]},
+    ),
+    "an origin access identity is of no account": (
+        IDENTITY,
+        {"principal": READER, "action": "s3:GetObject", "resource": [lets("*", "s3:*")]},
+        {"resource": [lets({"AWS": ROOT}, "s3:*")]},
+    ),
+    "an origin access identity reads buckets only": (
+        IDENTITY,
+        {"principal": READER, "action": "s3:GetObject", "resource": [lets("*", "*")]},
+        {"action": DECRYPT, "target": KEY},
+    ),
+    "NotPrincipal spares an origin access identity": (
+        NOT_PRINCIPAL,
+        {"principal": READER, "resource": [lets("*", PUT), spares(READER.name, ROOT)]},
+        {"resource": [lets("*", PUT), spares(f"{CLOUDFRONT} E2", ROOT)]},
+    ),
+    "NotPrincipal spares who is listed with the account, beside a canonical user": (
+        NOT_PRINCIPAL,
+        {"identity": ALL, "resource": [{**spares(ROOT), "NotPrincipal": {"AWS": [ROOT, ROLE], **CANONICAL}}]},
+        {"principal": ANONYMOUS, "identity": []},
+    ),
     # Actions and resources.
     "actions in any case": (ACTION, {"identity": [may("S3:putobject")]}, {"identity": [may("S3:putobjects")]}),
     "wildcards in actions": (ACTION, {"identity": [may("s3:P?t*")]}, {"identity": [may("s3:P?Put*")]}),
@@ -395,6 +436,11 @@ PAIRS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         RESOURCE,
         {"action": DECRYPT, "identity": [may("*", "arn:aws:kms:us-east-1")], "resource": [DELEGATES]},
         {"identity": [may("*", "arn:aws:kms:us-west-1")]},
+    ),
+    "NotResource * is no resource": (
+        NOT_RESOURCE,
+        {"identity": [may("*"), without(may_not("*"), "Resource") | {"NotResource": "*"}]},
+        {"identity": [without(may("*"), "Resource") | {"NotResource": "*"}]},
     ),
     "NotResource is every other resource": (
         NOT_RESOURCE,
@@ -653,6 +699,25 @@ PAIRS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         },
         {"context": GROUP | {"aws:SourceAccount": OTHER}},
     ),
+    "a property of the key": (
+        KMS_CONTEXT,
+        {
+            "action": DECRYPT,
+            "identity": [may(DECRYPT, condition={"StringEquals": {"kms:KeyOrigin": "AWS_KMS"}})],
+            "resource": [DELEGATES],
+            "context": {"kms:KeyOrigin": "AWS_KMS"},
+        },
+        {"context": {"kms:KeyOrigin": "EXTERNAL"}},
+    ),
+    "a property of no key": (
+        KMS_CONTEXT,
+        {
+            "action": "kms:ListKeys",
+            "target": "*",
+            "identity": [may("*"), may_not("*", condition={"StringEquals": {"kms:KeyOrigin": "EXTERNAL"}})],
+        },
+        {"identity": [may("*", condition={"StringEquals": {"kms:KeyOrigin": "EXTERNAL"}})]},
+    ),
     # Roles.
     "a role trusts who is named": (
         LOGIC, {"action": ASSUME_ROLE, "resource": [trusts({"AWS": ROLE})]}, {"resource": [trusts({"AWS": USER})]},
@@ -701,6 +766,26 @@ PAIRS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             "context": {"token.actions.githubusercontent.com:sub": "repo:a/b:ref:refs/heads/main"},
         },
         {"context": {"token.actions.githubusercontent.com:sub": "repo:a/bc:ref:refs/heads/main"}},
+    ),
+    "a provider that a role trusts beside everybody else": (
+        WEB_IDENTITY,
+        {
+            "action": "sts:AssumeRoleWithWebIdentity",
+            "principal": federated(GITHUB),
+            "resource": [trusts({"AWS": "*", "Federated": GITHUB}, "sts:*")],
+        },
+        {"resource": [trusts({"AWS": "*", "Federated": GITHUB}, "sts:*"), trusts("*", "sts:*") | {"Effect": "Deny"}]},
+    ),
+    "the name of the session that a role is assumed for": (
+        f"{IAM}/reference_policies_iam-condition-keys.html",
+        {
+            "principal": USER,
+            "action": ASSUME_ROLE,
+            "identity": ALL,
+            "resource": [trusts({"AWS": ROOT}, condition={"StringEquals": {"sts:RoleSessionName": "${aws:username}"}})],
+            "context": {"sts:RoleSessionName": "anna"},
+        },
+        {"context": {"sts:RoleSessionName": "bert"}},
     ),
     # Organizations.
     "an SCP allows at every level": (
@@ -807,6 +892,84 @@ UNMODELLED: dict[str, tuple[dict[str, Any], str]] = {
     "NotPrincipal with the account alone": (
         {"identity": ALL, "resource": [spares(ROOT)]}, "lists the account alone",
     ),
+    "everyone, for an identity provider's users": (
+        {
+            "action": "sts:AssumeRoleWithWebIdentity",
+            "principal": federated(GITHUB),
+            "resource": [trusts("*", "sts:AssumeRoleWithWebIdentity")],
+        },
+        "whether '\\*' specifies an identity provider",
+    ),
+    "NotPrincipal with a canonical user": (
+        {"identity": ALL, "resource": [{**spares(), "NotPrincipal": CANONICAL}]}, "canonical user id",
+    ),
+    "NotPrincipal with a canonical user and another account": (
+        {"identity": ALL, "resource": [{**spares(), "NotPrincipal": {"AWS": [PARTNER_ROOT, PARTNER], **CANONICAL}}]},
+        "canonical user id",
+    ),
+    "NotPrincipal with a canonical user, for the root user": (
+        {"principal": ROOT, "resource": [{**spares(), "NotPrincipal": CANONICAL}]}, "canonical user id",
+    ),
+    "a canonical user may be an origin access identity": (
+        {"principal": READER, "action": "s3:GetObject", "resource": [lets(CANONICAL, "s3:GetObject")]},
+        "canonical user id",
+    ),
+    "what an origin access identity shows of itself": (
+        {"principal": READER, "resource": [lets("*", PUT, condition={"Null": {"aws:PrincipalArn": "true"}})]},
+        "PrincipalArn isn't known",
+    ),
+    "the names of a service beside the one it comes by": (
+        {
+            "principal": LOGS,
+            "resource": [
+                lets("*", PUT, condition={"ForAnyValue:StringEquals": {"aws:PrincipalServiceNamesList": LOG_DELIVERY}})
+            ],
+        },
+        "PrincipalServiceNamesList isn't known beyond logs.us-east-1.amazonaws.com",
+    ),
+    "the organization of what a service acts for": (
+        {
+            "principal": LOGS,
+            "resource": [lets("*", PUT), stops("*", PUT, condition={"StringNotEquals": {"aws:SourceOrgID": "o-1"}})],
+        },
+        "SourceOrgID isn't known",
+    ),
+    "the name of the session that nobody said": (
+        {
+            "principal": USER,
+            "action": ASSUME_ROLE,
+            "resource": [trusts({"AWS": USER}, ASSUME_ROLE, {"StringEquals": {"sts:RoleSessionName": "a"}})],
+        },
+        "RoleSessionName isn't known",
+    ),
+    "tags that may be there": (
+        {
+            "identity": ALL,
+            "resource": [stops("*", PUT, condition={"Null": {"aws:PrincipalTag/team": "true"}})],
+            "unknown": ["aws:PrincipalTag/"],
+        },
+        "aws:PrincipalTag/team isn't known",
+    ),
+    "tags that may be there, in a variable": (
+        {"identity": [may(PUT, f"{BUCKET}/${{aws:PrincipalTag/team, 'a'}}*")], "unknown": ["AWS:PrincipalTag/"]},
+        "can't be filled in",
+    ),
+    "keys of tags that may be there": (
+        {
+            "identity": [may(PUT, condition={"ForAllValues:StringEquals": {"aws:TagKeys": "team"}})],
+            "unknown": ["aws:RequestTag/"],
+        },
+        "aws:TagKeys isn't known",
+    ),
+    "an encryption context that may be there": (
+        {
+            "action": DECRYPT,
+            "identity": ALL,
+            "resource": [lets({"AWS": ROOT}, "*", condition=WITH_S3_CONTEXT)],
+            "unknown": ["kms:EncryptionContext:"],
+        },
+        "kms:EncryptionContextKeys isn't known",
+    ),
     "a canonical user": (
         {"identity": ALL, "resource": [stops({"CanonicalUser": "79a5"}, PUT)]}, "canonical user id",
     ),
@@ -840,6 +1003,53 @@ def test_never_guesses(name: str) -> None:
 
 
 UNKNOWN = {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
+OF_KEYS = ("KeyOrigin", "KeySpec", "KeyUsage", "MultiRegion", "MultiRegionKeyType", "ResourceAliases")
+OF_CALLS = {
+    "kms:Decrypt": (*OF_KEYS, "EncryptionAlgorithm"),
+    "kms:CreateGrant": (*OF_KEYS, "GranteePrincipal", "GrantOperations"),
+    "kms:GenerateDataKeyPair": (*OF_KEYS, "EncryptionAlgorithm", "DataKeyPairSpec"),
+    "kms:Sign": (*OF_KEYS, "SigningAlgorithm"),
+    "kms:VerifyMac": (*OF_KEYS, "MacAlgorithm"),
+}
+
+
+@pytest.mark.parametrize("action", OF_CALLS)
+def test_what_a_request_of_kms_always_has_is_unknown_until_said(action: str) -> None:
+    request = Request(who(ROLE), action, KEY, OWNER)
+    found = {key for key, value in request.context.items() if key.startswith("kms:") and value is None}
+    deprecated = {"kms:customermasterkeyspec", "kms:customermasterkeyusage"}
+    assert found - deprecated == {f"kms:{key.lower()}" for key in OF_CALLS[action]}
+    said = {f"kms:{key}": "x" for key in OF_CALLS[action]}
+    assert None not in [Request(who(ROLE), action, KEY, OWNER, said).context[key.lower()] for key in said]
+
+
+def test_the_names_of_a_service_contain_the_one_it_comes_by() -> None:
+    names = "aws:PrincipalServiceNamesList"
+    condition = {"ForAnyValue:StringEquals": {names: LOG_DELIVERY}, "Null": {names: "false"}}
+    asked: dict[str, Any] = {"principal": LOG_DELIVERY, "resource": [lets("*", PUT, condition=condition)]}
+    assert ask(**asked).allowed
+    assert ask(**asked, context={names: [LOGS, LOG_DELIVERY]}).allowed
+    assert not ask(**asked | {"principal": LOGS}, context={names: [LOGS]}).allowed
+    with pytest.raises(ValueError, match="the request says"):
+        ask(**asked, context={names: [LOGS]})
+
+
+def test_tags_are_absent_unless_said_or_unknown() -> None:
+    tagged = {"StringEquals": {"aws:PrincipalTag/team": "a"}}
+    asked: dict[str, Any] = {"identity": [may(PUT, condition=tagged)]}
+    assert not ask(**asked).allowed
+    for context, allowed in (({"aws:PrincipalTag/team": "a"}, True), ({"aws:PrincipalTag/team": None}, False)):
+        assert ask(**asked, context=context, unknown=["aws:PrincipalTag/"]).allowed is allowed
+    assert not ask(**asked, unknown=["aws:RequestTag/", "aws:ResourceTag/"]).allowed
+
+
+def test_keys_of_an_encryption_context_may_be_said_without_their_values() -> None:
+    keys = "kms:EncryptionContextKeys"
+    said = {S3_CONTEXT: OBJECT, keys: ["aws:s3:arn", "tenant"]}
+    request = Request(who(ROLE), DECRYPT, KEY, OWNER, said)
+    assert request.context[keys.lower()] == ("aws:s3:arn", "tenant")
+    with pytest.raises(ValueError, match="the request says"):
+        Request(who(ROLE), DECRYPT, KEY, OWNER, {**said, keys: ["tenant"]})
 
 
 @pytest.mark.parametrize(
@@ -853,6 +1063,42 @@ UNKNOWN = {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
         ({"identity": ALL, "resource": [stops("*", PUT, condition=UNKNOWN), stops("*", PUT)]}, False),
         # Nothing allows, whatever the Deny says.
         ({"resource": [stops("*", PUT, condition=UNKNOWN)]}, False),
+        # Another layer certainly says no, before or after the doubtful one.
+        ({"identity": ALL, "scps": [[may("*", condition=UNKNOWN)], [may("kms:*")]]}, False),
+        ({"identity": ALL, "scps": [[may("kms:*")], [may("*", condition=UNKNOWN)]]}, False),
+        ({"identity": ALL, "scps": [[may("*", condition=UNKNOWN)]], "boundary": [may("kms:*")]}, False),
+        ({"identity": ALL, "boundary": [may("*", condition=UNKNOWN)], "scps": [[may("kms:*")]]}, False),
+        ({"identity": ALL, "boundary": [may("*", condition=UNKNOWN)], "session": [may("kms:*")]}, False),
+        ({"identity": ALL, "session": [may("*", condition=UNKNOWN)], "boundary": [may("kms:*")]}, False),
+        ({"identity": [may("*", condition=UNKNOWN)], "scps": [[may("kms:*")]]}, False),
+        ({"identity": [], "scps": [[may("*", condition=UNKNOWN)]]}, False),
+        ({"identity": [], "boundary": [may("*", condition=UNKNOWN)]}, False),
+        ({"identity": [may_not("*")], "scps": [[may("*", condition=UNKNOWN)]]}, False),
+        ({"identity": ALL, "rcps": [stops("*", PUT, condition=UNKNOWN), stops("*", PUT)]}, False),
+        ({"identity": ALL, "rcps": [stops("*", PUT)], "resource": [stops("*", PUT, condition=UNKNOWN)]}, False),
+        (
+            {"identity": [may_not("*")], "action": "logs:PutLogEvents", "target": LOG_GROUP, "rcps": [stops("*", "*")]},
+            False,
+        ),
+        ({"action": "logs:PutLogEvents", "target": LOG_GROUP, "rcps": [stops("*", "*")]}, False),
+        # Another account's side says no, and this one's is in doubt.
+        ({"principal": PARTNER, "resource": [lets("*", PUT, condition=UNKNOWN)]}, False),
+        # A key's policy that nobody gave: its own side says no.
+        ({"action": DECRYPT, "identity": [may_not("kms:*")]}, False),
+        ({"action": DECRYPT, "identity": ALL, "scps": [[may("s3:*")]]}, False),
+        # A doubtful statement gives no more than whom it names may have: a role stays within its boundary.
+        ({"resource": [lets({"AWS": ROLE}, PUT, condition=UNKNOWN)], "boundary": [may("kms:*")]}, False),
+        ({"resource": [lets({"AWS": OWNER}, PUT, condition=UNKNOWN)], "identity": [may("kms:*")]}, False),
+        # One of several resources is certain.
+        ({"identity": [may(PUT, [f"{BUCKET}/${{aws:UserAgent}}", OBJECT])]}, True),
+        ({"identity": [may(PUT, [OBJECT, f"{BUCKET}/${{aws:UserAgent}}"])]}, True),
+        (
+            {"identity": [without(may(PUT), "Resource") | {"NotResource": [f"{BUCKET}/${{aws:UserAgent}}", OBJECT]}]},
+            False,
+        ),
+        # A canonical user beside a name that is certain.
+        ({"identity": [], "resource": [lets({"AWS": ROLE, **CANONICAL}, PUT)]}, True),
+        ({"principal": LOG_DELIVERY, "resource": [lets(CANONICAL, PUT)]}, False),
         # The other account allows nothing, whatever this one says.
         ({"principal": PARTNER, "resource": [lets("*", PUT)]}, False),
     ],
@@ -868,6 +1114,20 @@ def test_a_key_known_to_be_absent() -> None:
         ask(**asked)
     assert not ask(**asked, context={"aws:SourceIp": None}).allowed  # as through a VPC endpoint
     assert ask(**asked, context={"aws:SourceIp": "203.0.113.9"}).allowed
+
+
+def test_a_doubt_that_matters_in_one_layer_is_raised_whichever_it_is() -> None:
+    for layer in ("identity", "boundary", "session"):
+        asked: dict[str, Any] = {"identity": ALL, "boundary": ALL, "session": ALL, "scps": [ALL, ALL]}
+        assert ask(**asked).allowed
+        with pytest.raises(Unmodelled, match="RequestedRegion isn't known"):
+            ask(**asked | {layer: [may("*", condition=UNKNOWN)]})
+    for scps in ([ALL, [may("*", condition=UNKNOWN)]], [[may("*", condition=UNKNOWN)], ALL]):
+        with pytest.raises(Unmodelled, match="RequestedRegion isn't known"):
+            ask(identity=ALL, scps=scps)
+    session_named = lets({"AWS": SESSION_ARN}, PUT, condition=UNKNOWN)
+    with pytest.raises(Unmodelled, match="RequestedRegion isn't known"):
+        ask(SESSION, resource=[session_named], boundary=[may("kms:*")])
 
 
 @pytest.mark.parametrize(
@@ -922,6 +1182,9 @@ def test_an_explicit_deny_is_told_from_a_missing_allow() -> None:
         ({"principal": USER, "session": ALL}, "is no session"),
         ({"target": f"arn:aws:s3:us-east-1:{OTHER}:accesspoint/a"}, "isn't of account"),
         ({"target": "bucket"}, "not an ARN"),
+        ({"action": DECRYPT, "target": ALIAS, "resource": [DELEGATES]}, "ask with the key's ARN as the resource"),
+        ({"action": "kms:DescribeKey", "target": ALIAS, "identity": ALL}, "say kms:RequestAlias"),
+        ({"principal": READER, "identity": ALL}, "has no identity policies"),
         ({"action": "s3:*"}, "not an action"),
         ({"context": {"aws:PrincipalAccount": OTHER}}, "the request says"),
         ({"context": {"aws:PrincipalAccount": None}}, "says that it is absent"),
@@ -933,9 +1196,15 @@ def test_a_request_that_cannot_be(asked: dict[str, Any], message: str) -> None:
         ask(**asked)
 
 
-@pytest.mark.parametrize("arn", ["arn:aws:iam::1:user/a", SESSION_ARN, GITHUB, f"arn:aws:iam::{OWNER}:group/a", "*"])
+NO_PRINCIPALS = ["arn:aws:iam::1:user/a", SESSION_ARN, GITHUB, f"arn:aws:iam::{OWNER}:group/a", "*", READER.name]
+
+
+@pytest.mark.parametrize("arn", [*NO_PRINCIPALS, f"arn:aws:iam::{OWNER}:role", f"arn:aws:iam::{OWNER}:root/a"])
 def test_not_a_principal(arn: str) -> None:
     with pytest.raises(ValueError, match="neither an account's root"):
         principal(arn)
     with pytest.raises(ValueError, match="not the principal of a service"):
         service(arn)
+    if arn != READER.name:
+        with pytest.raises(ValueError, match="not an origin access identity"):
+            origin_access_identity(arn)

@@ -214,7 +214,7 @@ def _addresses(networks: Sequence[str]) -> list[str]:
     """Return the ends of each range and the addresses just outside."""
     found: list[str] = []
     for text in networks:
-        network = ipaddress.ip_network(text)
+        network = ipaddress.ip_network(text, strict=False)
         kind = type(network.network_address)
         first, last = int(network.network_address), int(network.broadcast_address)
         top = 2**network.max_prefixlen - 1

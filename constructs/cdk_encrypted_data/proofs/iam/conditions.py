@@ -4,16 +4,29 @@ Sources, below https://docs.aws.amazon.com/IAM/latest/UserGuide/:
 [ops] reference_policies_elements_condition_operators.html
 [multi] reference_policies_condition-single-vs-multi-valued-context-keys.html
 [vars] reference_policies_variables.html
+[checks] access-analyzer-reference-policy-checks.html
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from cdk_encrypted_data.proofs.iam.patterns import Context, Match, PolicyError, Unmodelled, Value, variable_free
+from cdk_encrypted_data.proofs.iam.patterns import (
+    AtLeast,
+    Context,
+    Match,
+    PolicyError,
+    Unmodelled,
+    Value,
+    listed,
+    matches_one,
+    shown,
+    variable_free,
+)
 from cdk_encrypted_data.proofs.iam.values import MATCHERS, boolean
 
 Holds: TypeAlias = Callable[[Context], bool]
@@ -21,6 +34,8 @@ Holds: TypeAlias = Callable[[Context], bool]
 _NAME = re.compile(r"(ForAllValues:|ForAnyValue:)?([A-Za-z]+?)(IfExists)?")
 # An identity provider's keys begin with its address, which may have a path: oidc.eks.…/id/…:sub.
 _KEY = re.compile(r"[A-Za-z0-9_.\-/]+:.+")
+# Beyond, JSON's numbers aren't exact (RFC 8259).
+_MOST: Final = 2**53
 # An operator without "Not" says when the request's value matches one of the policy's. [ops]
 _POSITIVE: Final[Mapping[str, str]] = {
     "StringNotEquals": "StringEquals",
@@ -51,11 +66,13 @@ class Condition:
 def compile_conditions(block: object, *, variables: bool) -> tuple[Condition, ...]:
     """Compile a Condition element. All of its conditions are needed [multi]."""
     if not isinstance(block, Mapping):
-        raise PolicyError(f"Condition is {block!r}, not a map of operators")
+        raise PolicyError(f"Condition is {shown(block)}, not a map of operators")
     conditions = []
     for name, keys in block.items():
-        if not isinstance(keys, Mapping) or not keys:
-            raise PolicyError(f"Condition {name} is {keys!r}, not a map of condition keys")
+        if not isinstance(name, str):
+            raise PolicyError(f"Condition has {shown(name)} for an operator")
+        if not isinstance(keys, Mapping) or not keys or not all(isinstance(key, str) for key in keys):
+            raise PolicyError(f"Condition {name} is {shown(keys)}, not a map of condition keys")
         if len({key.lower() for key in keys}) != len(keys):
             raise PolicyError(f"Condition {name} has one key twice, in different case: {sorted(keys)}")
         for key, values in keys.items():
@@ -71,16 +88,27 @@ def _named_compile(name: str, key: str, values: object, *, variables: bool) -> C
 
 
 def _texts(values: object) -> tuple[str, ...]:
-    """Return a condition's values as texts: AWS takes strings, numbers and booleans, one or a list."""
-    listed = list(values) if isinstance(values, Sequence) and not isinstance(values, str) else [values]
-    if not listed:
+    """Return a condition's values as texts: AWS takes strings, numbers and booleans, one or a list.
+
+    Of an empty list AWS says that "the condition returns true", and that it never matches [checks].
+    """
+    texts = tuple(map(_text, listed(values)))
+    if not texts:
         raise PolicyError("it has no value to compare with")
-    texts = []
-    for value in listed:
-        if not isinstance(value, (str, int, float)):
-            raise PolicyError(f"{value!r} is no string, number or boolean")
-        texts.append(str(value).lower() if isinstance(value, bool) else str(value))
-    return tuple(texts)
+    return texts
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if not isinstance(value, (int, float)):
+        raise PolicyError(f"{shown(value)} is no string, number or boolean")
+    if isinstance(value, bool):
+        return str(value).lower()
+    # How AWS writes the others as texts, nobody says.
+    if abs(value) >= _MOST or math.isnan(value) or "e" in str(value):
+        raise PolicyError(f"{shown(value)} is no number as policies write them")
+    return str(value)
 
 
 def _compile(name: str, key: str, values: tuple[str, ...], *, variables: bool) -> Condition:
@@ -93,7 +121,7 @@ def _compile(name: str, key: str, values: tuple[str, ...], *, variables: bool) -
     if base == "Null":
         if quantifier or if_exists:
             raise PolicyError("Null takes neither IfExists nor a set operator")
-        return Condition(name, key, values, _null(key.lower(), values))
+        return Condition(name, key, values, _null(key, values))
     positive = _POSITIVE.get(base, base)
     matcher = MATCHERS.get(positive)
     if matcher is None:
@@ -135,7 +163,8 @@ def _single(matches: Callable[[str, Context], bool]) -> _Test:
 
 def _set(matches: Callable[[str, Context], bool], quantifier: str) -> _Test:
     """Every value of the request matches, or one does [multi]."""
-    combine = all if quantifier == "ForAllValues:" else any
+    # The answer that one value alone gives for all of them.
+    settling = quantifier == "ForAnyValue:"
 
     def test(key: str, value: Value, context: Context) -> bool:
         if value is None:
@@ -143,7 +172,20 @@ def _set(matches: Callable[[str, Context], bool], quantifier: str) -> _Test:
         texts = (value,) if isinstance(value, str) else value
         if "" in texts:
             raise Unmodelled(f"AWS calls an empty {key} a null data set, but not what that means beside other values")
-        return combine(matches(text, context) for text in texts)
+        doubt: Unmodelled | None = None
+        for text in texts:
+            try:
+                found = matches(text, context)
+            except Unmodelled as error:
+                doubt = doubt or error
+                continue
+            if found is settling:
+                return settling
+        if doubt is not None:
+            raise doubt
+        if isinstance(value, AtLeast):
+            raise Unmodelled(f"{key} isn't known beyond {', '.join(value)}")
+        return not settling
 
     return test
 
@@ -156,15 +198,13 @@ def _any_of(matches: Sequence[Match], *, negated: bool) -> Callable[[str, Contex
     """
 
     def positive(value: str, context: Context) -> bool:
-        return any(match(value, context) for match in matches)
+        return matches_one(matches, value, context) is True
 
     def negative(value: str, context: Context) -> bool:
-        found = [match(value, context) for match in matches]
-        if True in found:
-            return False
-        if None in found:
+        found = matches_one(matches, value, context)
+        if found is None:
             raise Unmodelled("AWS doesn't say what a negated operator means for a policy variable without a value")
-        return True
+        return not found
 
     return negative if negated else positive
 
@@ -172,9 +212,10 @@ def _any_of(matches: Sequence[Match], *, negated: bool) -> Callable[[str, Contex
 def _null(key: str, values: tuple[str, ...]) -> Holds:
     """``true``: the key isn't there; ``false``: it is there and has a value [ops]."""
     wanted = {boolean(variable_free(value)) for value in values}
+    lowered = key.lower()
 
     def holds(context: Context) -> bool:
-        value = context.get(key, ())
+        value = context.get(lowered, ())
         if value is None:
             raise Unmodelled(f"{key} isn't known")
         if value == "":

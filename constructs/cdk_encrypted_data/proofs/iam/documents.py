@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cdk_encrypted_data.proofs.iam.patterns import PolicyError
+from cdk_encrypted_data.proofs.iam.patterns import PolicyError, listed, shown
 from cdk_encrypted_data.proofs.iam.statements import PolicyKind, Statement, compile_statement
 
 _DOCUMENT_ELEMENTS = frozenset(("Version", "Id", "Statement"))
@@ -31,22 +31,22 @@ def compile_policy(document: object, kind: PolicyKind, *, name: str | None = Non
     """Compile a document as the kind of policy it is attached as; ``name`` is what reasons call it."""
     name = name or kind.value
     if not isinstance(document, Mapping):
-        raise PolicyError(f"{name}: a policy is {document!r}, not a map")
+        raise PolicyError(f"{name}: a policy is {shown(document)}, not a map")
     if unknown := set(document) - _DOCUMENT_ELEMENTS:
-        raise PolicyError(f"{name}: a policy has no element {sorted(unknown)}")
+        raise PolicyError(f"{name}: a policy has no element {shown(sorted(unknown, key=str))}")
     version = document.get("Version", "2008-10-17")
     if version not in ("2008-10-17", "2012-10-17"):
-        raise PolicyError(f"{name}: Version {version!r} is neither 2008-10-17 nor 2012-10-17")
+        raise PolicyError(f"{name}: Version {shown(version)} is neither 2008-10-17 nor 2012-10-17")
     if "Id" in document and not kind.names_principals:
         raise PolicyError(f"{name}: an {kind.value} has no Id")
     block = document.get("Statement")
-    listed = [block] if isinstance(block, Mapping) else block
-    if not isinstance(listed, Sequence) or isinstance(listed, str) or not listed:
-        raise PolicyError(f"{name}: Statement is {block!r}: neither a statement nor a list of them")
+    written = listed(block)
+    if not written or not isinstance(block, (Mapping, Sequence)) or isinstance(block, (str, bytes)):
+        raise PolicyError(f"{name}: Statement is {shown(block)}: neither a statement nor a list of them")
     statements = []
-    for position, statement in enumerate(listed):
+    for position, statement in enumerate(written):
         statements.append(compile_statement(statement, position, kind, name, variables=version == "2012-10-17"))
-    sids = [one["Sid"] for one in listed if one.get("Sid")]  # "" is none
+    sids = [one["Sid"] for one in written if isinstance(one, Mapping) and one.get("Sid")]  # "" is none
     if kind is not PolicyKind.RESOURCE and len(set(sids)) != len(sids):
         raise PolicyError(f"{name}: a Sid is there twice: {sorted(sids)}")
     return Policy(name, kind, tuple(statements))

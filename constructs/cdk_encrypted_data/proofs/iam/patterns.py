@@ -9,11 +9,19 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Mapping
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 Value: TypeAlias = "str | tuple[str, ...] | None"
 """A context key's value: one, several, or None where nobody knows whether the request has it."""
+
+
+class AtLeast(tuple[str, ...]):
+    """Values that a key has for certain; it may have others too."""
+
+    __slots__ = ()
+
 
 Context: TypeAlias = Mapping[str, Value]
 """The request's context keys, in lower case."""
@@ -34,6 +42,10 @@ _NUMBERS = itertools.count()
 _LITERAL_VARIABLES = {"*": "*", "?": "?", "$": "$"}
 # A colon that parts an ARN, rather than one inside ${aws:username}.
 _ARN_COLON = re.compile(r":(?![^{}]*\})")
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 300
 
 
 class PolicyError(Exception):
@@ -108,6 +120,41 @@ def resource(text: str, *, variables: bool) -> Match:
     if len(parts) < ARN_PARTS:
         pieces += (_Wildcard(r"(?::.*)?"),)
     return _matcher(pieces)
+
+
+def matches_one(matches: Iterable[Match], value: str, context: Context) -> bool | None:
+    """Whether a value matches one of several patterns, in whatever order; None as of a single one.
+
+    A doubt about one of them counts only where no other matches for certain.
+    """
+    answer: bool | None = False
+    doubt: Unmodelled | None = None
+    for match in matches:
+        try:
+            found = match(value, context)
+        except Unmodelled as error:
+            doubt = doubt or error
+            continue
+        if found:
+            return True
+        if found is None:
+            answer = None
+    if doubt is not None:
+        raise doubt
+    return answer
+
+
+def listed(value: object) -> list[object]:
+    """Return the values of an element, which may be one or a list."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
+
+
+def shown(value: object) -> str:
+    """Return a part of a document for a message: its beginning, however long or deep it is."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def is_arn(text: str) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,11 +19,14 @@ from cdk_encrypted_data.proofs.iam.patterns import (
     Match,
     PolicyError,
     Unmodelled,
+    listed,
+    matches_one,
     resource,
+    shown,
     variable_free,
     wildcard_regex,
 )
-from cdk_encrypted_data.proofs.iam.principals import Named, Principal, Principals, compile_principals
+from cdk_encrypted_data.proofs.iam.principals import Kind, Named, Principal, Principals, compile_principals
 
 if TYPE_CHECKING:
     from typing import Any
@@ -64,8 +67,16 @@ class PolicyKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why nobody knows whether a statement applies; ``named`` is how directly it names the principal if it does."""
+
+    reason: Unmodelled
+    named: Named
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement. ``sid`` is its Sid or, without one, its position from 0."""
+    """One statement. ``sid`` is its Sid or, without one, its position from 0; ``written`` is the document's text."""
 
     policy: str
     sid: str
@@ -74,14 +85,13 @@ class Statement:
     concerns: Callable[[str, Context], bool]
     principals: Principals | None
     conditions: tuple[Condition, ...]
+    written: Json = field(default_factory=dict, compare=False, repr=False)
 
     def __str__(self) -> str:
         """Return its effect, its name and its policy."""
         return f"{'Allow' if self.allows else 'Deny'} {self.sid} ({self.policy})"
 
-    def applies(
-        self, action: str, target: str, who: Principal, context: Context, *, bounded: bool
-    ) -> Named | Unmodelled:
+    def applies(self, action: str, target: str, who: Principal, context: Context, *, bounded: bool) -> Named | Doubt:
         """Return how directly it names the principal if it applies, ``Named.NOT`` if it doesn't, or the doubt.
 
         A doubt counts only if nothing certain makes the statement not apply. ``bounded``: the principal has a
@@ -97,23 +107,40 @@ class Statement:
     def _applies_for_certain(self, target: str, who: Principal, context: Context, *, bounded: bool) -> Named:
         if not self.concerns(target, context):
             return Named.NOT
-        named = Named.DIRECTLY if self.principals is None else _named(self.principals, who, bounded=bounded)
+        named = self._names(who, bounded=bounded)
         if named is Named.NOT or not all(condition.holds(context) for condition in self.conditions):
             return Named.NOT
         return named
 
+    def _names(self, who: Principal, *, bounded: bool) -> Named:
+        principals = self.principals
+        if principals is None:
+            return Named.DIRECTLY
+        if principals.excepted:
+            # "will always deny any IAM principal that has a permissions boundary policy attached, regardless of the
+            # values specified in the NotPrincipal element" (reference_policies_elements_notprincipal.html).
+            return Named.DIRECTLY if bounded or not principals.excepts(who) else Named.NOT
+        if self.allows and principals.everyone and who.kind is Kind.WEB_OR_SAML and not principals.lists(who):
+            # "the identity provider must be specified in the role's trust policy"
+            # (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html).
+            raise Unmodelled("AWS doesn't say whether '*' specifies an identity provider, which a role must trust")
+        return principals.named(who)
+
     def _weigh(
         self, doubt: Unmodelled, target: str, who: Principal, context: Context, *, bounded: bool
-    ) -> Named | Unmodelled:
+    ) -> Named | Doubt:
         """Return the doubt, unless something else certainly makes the statement not apply."""
+        try:
+            named = self._names(who, bounded=bounded)
+        except Unmodelled:
+            named = Named.DIRECTLY
         tests: list[Callable[[], object]] = [
             lambda: self.concerns(target, context),
-            lambda: self.principals is None or _named(self.principals, who, bounded=bounded) is not Named.NOT,
             *(functools.partial(condition.holds, context) for condition in self.conditions),
         ]
-        if any(_certainly_not(test) for test in tests):
+        if named is Named.NOT or any(_certainly_not(test) for test in tests):
             return Named.NOT
-        return Unmodelled(f"{self}: {doubt}")
+        return Doubt(Unmodelled(f"{self}: {doubt}"), named)
 
 
 def compile_statement(statement: object, position: int, kind: PolicyKind, policy: str, *, variables: bool) -> Statement:
@@ -122,20 +149,21 @@ def compile_statement(statement: object, position: int, kind: PolicyKind, policy
         return _compile(statement, position, kind, policy, variables=variables)
     except PolicyError as error:
         sid = statement.get("Sid", position) if isinstance(statement, Mapping) else position
-        raise PolicyError(f"{policy}, statement {sid}: {error}") from None
+        name = sid if isinstance(sid, str) else shown(sid)
+        raise PolicyError(f"{policy}, statement {name}: {error}") from None
 
 
 def _compile(statement: object, position: int, kind: PolicyKind, policy: str, *, variables: bool) -> Statement:
     if not isinstance(statement, Mapping):
-        raise PolicyError(f"it is {statement!r}")
+        raise PolicyError(f"it is {shown(statement)}")
     if unknown := set(statement) - _STATEMENT_ELEMENTS:
-        raise PolicyError(f"a statement has no element {sorted(unknown)}")
+        raise PolicyError(f"a statement has no element {shown(sorted(unknown, key=str))}")
     sid = statement.get("Sid", "")
     if not isinstance(sid, str) or (kind is not PolicyKind.RESOURCE and not re.fullmatch("[A-Za-z0-9]*", sid)):
-        raise PolicyError(f"Sid {sid!r} is more than letters and digits")
+        raise PolicyError(f"Sid {shown(sid)} is more than letters and digits")
     effect = statement.get("Effect")
     if effect not in ("Allow", "Deny"):
-        raise PolicyError(f"Effect is {effect!r}, neither Allow nor Deny")
+        raise PolicyError(f"Effect is {shown(effect)}, neither Allow nor Deny")
     compiled = Statement(
         policy=policy,
         sid=sid or str(position),
@@ -144,6 +172,7 @@ def _compile(statement: object, position: int, kind: PolicyKind, policy: str, *,
         concerns=_resources(statement, kind, variables=variables),
         principals=_principals(statement, kind),
         conditions=compile_conditions(statement.get("Condition", {}), variables=variables),
+        written=statement,
     )
     if kind is PolicyKind.RESOURCE_CONTROL:
         _check_resource_control(statement)
@@ -157,21 +186,20 @@ def _only(statement: Json, *elements: str) -> str:
     return present[0]
 
 
-def _listed(statement: Json, element: str) -> list[str]:
-    value = statement[element]
-    listed = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    if not listed or not all(isinstance(one, str) and one for one in listed):
-        raise PolicyError(f"{element} is {value!r}: neither a text nor a list of them")
-    return listed
+def _texts(statement: Json, element: str) -> list[str]:
+    texts = [text for text in listed(statement[element]) if isinstance(text, str) and text]
+    if not texts or len(texts) != len(listed(statement[element])):
+        raise PolicyError(f"{element} is {shown(statement[element])}: neither a text nor a list of them")
+    return texts
 
 
 def _actions(statement: Json) -> Callable[[str], bool]:
     """Compile Action or NotAction; names are compared in lower case (reference_policies_elements_action.html)."""
     element = _only(statement, "Action", "NotAction")
     exact, patterns = set(), []
-    for action in _listed(statement, element):
+    for action in _texts(statement, element):
         if action != "*" and not _ACTION.fullmatch(variable_free(action)):
-            raise PolicyError(f"{element} {action!r} isn't service:action")
+            raise PolicyError(f"{element} {shown(action)} isn't service:action")
         if "*" in action or "?" in action:
             patterns.append(wildcard_regex(action.lower()))
         else:
@@ -192,20 +220,20 @@ def _resources(statement: Json, kind: PolicyKind, *, variables: bool) -> Callabl
             raise PolicyError("a trust policy has no Resource: it is about its own role")
         return lambda _target, _context: True
     element = _only(statement, "Resource", "NotResource")
-    matches = [resource(text, variables=variables) for text in _listed(statement, element)]
+    matches = [resource(text, variables=variables) for text in _texts(statement, element)]
     positive = element == "Resource"
-    return _concerns(matches, positive=positive, everything=positive and "*" in _listed(statement, element))
+    return _concerns(matches, positive=positive, everything="*" in _texts(statement, element))
 
 
 def _concerns(matches: list[Match], *, positive: bool, everything: bool) -> Callable[[str, Context], bool]:
     """A variable without a value matches no resource, in NotResource too (reference_policies_variables.html)."""
     if everything:
-        return lambda _target, _context: True
+        return lambda _target, _context: positive
 
     def concerns(target: str, context: Context) -> bool:
         if target == "*":
             raise Unmodelled("the request has no resource of its own, the statement names one")
-        return any(match(target, context) for match in matches) is positive
+        return (matches_one(matches, target, context) is True) is positive
 
     return concerns
 
@@ -221,14 +249,6 @@ def _principals(statement: Json, kind: PolicyKind) -> Principals | None:
     if kind is PolicyKind.TRUST or statement["Effect"] == "Allow":
         raise PolicyError("NotPrincipal is for Deny in a resource's policy only")
     return compile_principals(statement[element], excepted=True)
-
-
-def _named(principals: Principals, who: Principal, *, bounded: bool) -> Named:
-    if not principals.excepted:
-        return principals.named(who)
-    # "will always deny any IAM principal that has a permissions boundary policy attached, regardless of the values
-    # specified in the NotPrincipal element" (reference_policies_elements_notprincipal.html).
-    return Named.DIRECTLY if bounded or not principals.excepts(who) else Named.NOT
 
 
 def _certainly_not(test: Callable[[], object]) -> bool:

@@ -3,12 +3,12 @@
 Sources, below https://docs.aws.amazon.com/IAM/latest/UserGuide/:
 [ops] reference_policies_elements_condition_operators.html
 [vars] reference_policies_variables.html
+[checks] access-analyzer-reference-policy-checks.html
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 import functools
 import ipaddress
@@ -31,10 +31,13 @@ from cdk_encrypted_data.proofs.iam.patterns import (
 if TYPE_CHECKING:
     from typing import Any
 
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _DATE = re.compile(
-    r"(\d{4})-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})\d*)?)?(?:Z|([+-])(\d\d):(\d\d)))?)?"
+    r"(\d{4})-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})\d*)?)?(?:Z|([+-])(\d\d):(\d\d)))?)?",
+    re.ASCII,
 )
+_ADDRESS = re.compile(r"[0-9a-f.:]+", re.IGNORECASE)
+_RANGE = re.compile(r"[0-9a-f.:]+/[0-9]+|[0-9.]+", re.IGNORECASE)
 _YEAR_OR_SECONDS: Final = 4
 
 
@@ -68,7 +71,7 @@ def boolean(text: str) -> bool:
 def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise PolicyError(f"{text!r} isn't base 64") from None
 
 
@@ -98,17 +101,26 @@ def seconds(text: str) -> Decimal:
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Read a range in CIDR form; "the non-zero bits … after the masked bits are ignored" [checks].
+
+    An address alone is a range with AWS's default prefix of /32, which is one address of IPv4 [ops]. Whether it is
+    that for IPv6 too, AWS doesn't say.
+    """
     try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        raise PolicyError(f"{text!r} is no IP address or range: {error}") from None
+        if _RANGE.fullmatch(text):
+            return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        pass
+    raise PolicyError(f"{text!r} is no IP address or range in CIDR form")
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
-        return ipaddress.ip_address(text)
+        if _ADDRESS.fullmatch(text):
+            return ipaddress.ip_address(text)
     except ValueError:
-        raise PolicyError(f"{text!r} is no IP address") from None
+        pass
+    raise PolicyError(f"{text!r} is no IP address")
 
 
 def _compared(
@@ -142,7 +154,6 @@ MATCHERS: Final[Mapping[str, Matcher]] = {
     "Bool": _compared(boolean, boolean, operator.eq),
     # Byte for byte: the policy says the bytes in base 64 [ops], and so does the request's context here.
     "BinaryEquals": _compared(_bytes, _bytes, operator.eq),
-    # An address alone is the range of itself. [ops]
     "IpAddress": _compared(_network, _address, lambda address, network: address in network),
     **{f"Numeric{name}": _compared(_number, _number, compare) for name, compare in _COMPARISONS.items()},
     **{f"Date{name}": _compared(seconds, seconds, compare) for name, compare in _COMPARISONS.items()},
