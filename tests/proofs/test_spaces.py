@@ -47,7 +47,7 @@ def test_a_key_that_no_statement_looks_at_makes_no_request() -> None:
 
 
 def test_only_statements_about_the_action_the_resource_and_the_caller_count() -> None:
-    condition = {"StringEquals": {"s3:prefix": "a"}}
+    condition = {"StringEquals": {"s3:x-amz-acl": "private"}}
     about_others: list[dict[str, Any]] = [
         {"Effect": "Deny", "Action": "s3:GetObject", "Condition": condition},
         {**deny(**condition), "Resource": "arn:aws:s3:::other/*"},
@@ -85,6 +85,26 @@ def test_only_services_come_with_a_source() -> None:
     target = objects(deny(StringNotEquals={"aws:SourceAccount": OWNER}))
     assert said(ROLE, target) == [{"aws:SourceAccount": None}]
     assert {one["aws:SourceAccount"] for one in said(SERVICE, target)} >= {None, OWNER}
+
+
+def test_no_request_has_a_key_that_aws_does_not_document() -> None:
+    for invented in ("aws:SourceVpcx", "s3:Invented", "kms:EncryptionContext", "AWS:PrincipalTags/Team"):
+        assert said(ROLE, objects(deny(StringEquals={invented: "a"}))) == [{invented: None}]
+    # Its twins, and what other services and identity providers may have.
+    for real in ("aws:SourceVpc", "aws:PrincipalTag/Team", "ec2:SourceInstanceArn", "example.com:sub"):
+        assert {one[real] for one in said(ROLE, objects(deny(StringEquals={real: "a"})))} >= {None, "a"}
+
+
+def test_an_invented_key_saves_no_claim() -> None:
+    prover = Prover()
+    only = {"Effect": "Allow", "Action": "s3:PutObject"}
+    for key, count in (("aws:SourceVpcx", 0), ("aws:SourceVpc", 1)):
+        stranger = Caller(principals.principal("arn:aws:iam::444455556666:role/app"), "a stranger", (FULL_ACCESS,))
+        target = objects({**only, "Condition": {"StringEquals": {key: "a"}}})
+        found = prover.allowed([stranger], ["s3:PutObject"], target, [TLS])
+        assert (bool(found), found.doubt) == (bool(count), None)
+        refusing = objects(deny(StringNotEquals={key: "a"}))
+        assert bool(prover.allowed([ROLE], ["s3:PutObject"], refusing, [TLS])) is bool(count)
 
 
 def test_what_the_principal_says_of_itself_is_not_varied() -> None:
@@ -137,8 +157,60 @@ def test_two_policies_differ_where_a_request_shows_it() -> None:
     same = deny(StringNotEquals={SSE: "aws:kms"}, Null={SSE: "false"})
     unguarded = deny(StringNotEquals={SSE: "aws:kms"})
     prover = Prover()
-    assert prover.difference((ROLE, objects(guard)), (ROLE, objects(same)), "s3:PutObject") is None
-    found = prover.difference((ROLE, objects(guard)), (ROLE, objects(unguarded)), "s3:PutObject")
-    assert found is not None
+    assert list(prover.differences((ROLE, objects(guard)), (ROLE, objects(same)), "s3:PutObject")) == []
+    (found,) = prover.differences((ROLE, objects(guard)), (ROLE, objects(unguarded)), "s3:PutObject")
     assert (found[0].allowed, found[1].allowed) == (True, False)
     assert found[0].request.said[SSE] is None
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "there"),
+    [
+        ("kms:CreateGrant", "kms:GrantIsForAWSResource", True),
+        ("kms:PutKeyPolicy", "kms:GrantIsForAWSResource", False),
+        ("kms:Decrypt", "kms:EncryptionContext:purpose", True),
+        ("kms:GenerateDataKeyPair", "kms:EncryptionContextKeys", True),
+        ("kms:DescribeKey", "kms:EncryptionContext:purpose", False),
+        ("kms:ReplicateKey", "kms:ReplicaRegion", True),
+        ("kms:Decrypt", "kms:ReplicaRegion", False),
+    ],
+)
+def test_a_key_comes_with_the_actions_that_have_it(action: str, key: str, there: bool) -> None:  # noqa: FBT001
+    arn = f"arn:aws:kms:eu-west-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    operator = "ForAnyValue:StringEquals" if key.endswith("Keys") else "StringEquals"
+    statement = {"Effect": "Deny", "Action": "kms:*", "Resource": "*", "Condition": {operator: {key: "x"}}}
+    found = [dict(case.request.said) for case in Prover().cases(ROLE, action, Target(arn, OWNER, policy(statement)))]
+    assert any(one[key] is not None for one in found) is there
+    assert {key: None} in found
+
+
+def test_the_keys_of_an_encryption_context_are_those_that_have_values() -> None:
+    value, keys = "kms:EncryptionContext:aws:s3:arn", "kms:EncryptionContextKeys"
+    condition = {"StringLike": {value: f"{BUCKET}*"}, "ForAnyValue:StringEquals": {keys: ["aws:s3:arn", "tenant"]}}
+    allow = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*", "Condition": condition}
+    target = Target(f"arn:aws:kms:us-east-1:{OWNER}:key/a", OWNER, policy(allow))
+    cases = list(Prover().cases(ROLE, "kms:Decrypt", target))
+    shown = [(case.request.said[value], case.request.said[keys] or ()) for case in cases]
+    assert shown
+    assert [one for one in shown if (one[0] is not None) != ("aws:s3:arn" in one[1])] == []
+    assert {case.allowed for case in cases} == {True, False}
+
+
+def test_a_range_of_addresses_may_be_written_by_any_address_of_it() -> None:
+    target = objects(deny(NotIpAddress={"aws:SourceIp": "203.0.113.7/24"}))
+    cases = list(Prover().cases(ROLE, "s3:PutObject", target))
+    assert {case.request.said["aws:SourceIp"]: case.allowed for case in cases} == {
+        "203.0.113.0": True,
+        "203.0.112.255": False,
+    }
+
+
+def test_a_service_has_names_beside_the_one_it_comes_by() -> None:
+    names = {"aws:PrincipalServiceNamesList": "logging.s3.amazonaws.com"}
+    allow = {"Effect": "Allow", "Action": "s3:PutObject", "Condition": {"ForAnyValue:StringEquals": names}}
+    assert Prover().allowed([SERVICE], ["s3:PutObject"], objects(allow))
+    assert not Prover().allowed([ROLE], ["s3:PutObject"], objects(allow, deny(**{"ForAllValues:StringEquals": names})))
+    other = {"aws:PrincipalServiceNamesList": "logs.us-east-1.amazonaws.com"}
+    allow = {"Effect": "Allow", "Action": "s3:PutObject", "Condition": {"ForAnyValue:StringEquals": other}}
+    answer = Prover().allowed([SERVICE], ["s3:PutObject"], objects(allow))
+    assert "isn't known beyond logging.s3.amazonaws.com" in str(answer.doubt)

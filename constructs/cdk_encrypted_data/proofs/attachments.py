@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -25,6 +26,7 @@ UNDECIDED: Final = "Undecided"
 """The operator of a condition that stands for what isn't known of its statement."""
 
 _STATEMENTS: Final = "Statement"
+_STAND_IN: Final = re.compile(r"\b(?:StandIn|Opaque)\((\'[^\']*\'|\"[^\"]*\")\)")
 
 
 class Attachments:
@@ -41,6 +43,9 @@ class Attachments:
         for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
             for resource in assembly.resources_of_type(kind):
                 self._read_policy(resource)
+        for kind in ("Role", "User", "Group"):
+            for resource in assembly.resources_of_type(f"AWS::IAM::{kind}Policy"):
+                self._read_inline_policy(resource, kind)
         for owner in self._owners.values():
             for policy in self._own(owner):
                 self._attach(owner, policy)
@@ -76,6 +81,14 @@ class Attachments:
                 group = self._owners.get(("Group", user.account, str(name)))
                 if group is not None and group.arn is not None:
                     self._members.setdefault(group.arn, []).append(user)
+        for addition in self._assembly.resources_of_type("AWS::IAM::UserToGroupAddition"):
+            group = self._owners.get(("Group", addition.account, str(addition.properties.get("GroupName"))))
+            users = [
+                self._owners.get(("User", addition.account, str(name)))
+                for name in listed(addition.properties.get("Users"))
+            ]
+            if group is not None and group.arn is not None:
+                self._members.setdefault(group.arn, []).extend(user for user in users if user is not None)
 
     def _read_policy(self, resource: Resource) -> None:
         document = resource.properties.get("PolicyDocument")
@@ -89,6 +102,13 @@ class Attachments:
                     self._attach(owner, policy)
                     self._unattached.pop(resource.arn or "", None)
 
+    def _read_inline_policy(self, resource: Resource, kind: str) -> None:
+        """Read one of the types that put an inline policy into a role, user or group of another resource."""
+        name = resource.properties.get(f"{kind}Name")
+        if owner := self._owners.get((kind, resource.account, str(name))):
+            document = resource.properties.get("PolicyDocument")
+            self._attach(owner, compiled(document, PolicyKind.IDENTITY, f"the policy {resource.title}"))
+
     def _own(self, owner: Resource) -> Iterator[Policy]:
         """Yield what the role, user or group itself says."""
         name = f"an inline policy of {owner.title}"
@@ -99,7 +119,10 @@ class Attachments:
                 yield compiled(one.get("PolicyDocument"), PolicyKind.IDENTITY, name)
         for arn in listed(owner.properties.get("ManagedPolicyArns")):
             self._unattached.pop(str(arn), None)
-            yield (isinstance(arn, str) and self._documents.get(arn)) or _managed(arn)
+            if isinstance(arn, (str, Undecided)):
+                yield (isinstance(arn, str) and self._documents.get(arn)) or _managed(arn)
+            else:
+                yield doubtful(PolicyKind.IDENTITY, f"a managed policy of {owner.title}", "it isn't named by an ARN")
 
     def _attach(self, owner: Resource, policy: Policy) -> None:
         if owner.arn is not None:
@@ -122,7 +145,8 @@ def compiled(document: Json, kind: PolicyKind, name: str) -> Policy:
         try:
             statements += _compiled_statement(document, statement, kind, name, position)
         except PolicyError as error:
-            statements += doubtful(kind, name, str(error)).statements
+            # That a text is a stand-in is nothing for people to read.
+            statements += doubtful(kind, name, _STAND_IN.sub(r"\1", str(error))).statements
     return Policy(name, kind, tuple(statements))
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cdk_encrypted_data.proofs.attachments import Attachments, compiled
+from cdk_encrypted_data.proofs.attachments import Attachments, compiled, doubtful
 from cdk_encrypted_data.proofs.cloudformation.resolution import (
     Assembly,
     Json,
     Opaque,
     Resource,
     Undecided,
+    listed,
     truth,
     undecided_in,
 )
@@ -60,7 +61,7 @@ class Encryption:
     """A bucket's default encryption. ``key`` is as it is written: an ARN, an id, an alias or its ARN; None for none."""
 
     algorithm: str
-    key: str | None
+    key: str | Undecided | None
     bucket_key: bool
     blocks_sse_c: bool
 
@@ -85,6 +86,13 @@ class Bucket:
     def region(self) -> str:
         """Its Region."""
         return self.resource.region
+
+    @property
+    def key_doubt(self) -> str | None:
+        """Why it isn't known under which key, if any, objects are stored by default."""
+        encryption = self.encryption
+        unknown = encryption.key if isinstance(encryption, Encryption) else encryption
+        return unknown.reason if isinstance(unknown, Undecided) else None
 
     @property
     def target(self) -> Target:
@@ -228,10 +236,14 @@ class Inventory:
             if resource.arn is None or isinstance(resource.ref, Undecided):
                 continue
             policy_resource = policies.get(resource.ref)
+            name = f"the policy of bucket {resource.title}"
             policy = None
-            if policy_resource is not None:
-                document = policy_resource.properties.get("PolicyDocument")
-                policy = compiled(document, PolicyKind.RESOURCE, f"the policy of bucket {resource.title}")
+            if policy_resource is not None and (reason := _perhaps_absent(policy_resource, resource)):
+                policy = doubtful(PolicyKind.RESOURCE, name, reason)
+            elif policy_resource is not None:
+                policy = compiled(policy_resource.properties.get("PolicyDocument"), PolicyKind.RESOURCE, name)
+            elif reason := _perhaps_named(self.assembly, resource):
+                policy = doubtful(PolicyKind.RESOURCE, name, reason)
             yield Bucket(resource, resource.ref, resource.arn, _encryption(resource), policy, policy_resource)
 
     def _keys(self) -> Iterator[Key]:
@@ -296,6 +308,24 @@ def _policies_of(assembly: Assembly, kind: str, target: str) -> dict[str, Resour
     return found
 
 
+def _perhaps_absent(policy: Resource, bucket: Resource) -> str | None:
+    """Say why nobody knows whether a bucket that is there has its policy."""
+    if isinstance(policy.present, Undecided) and (
+        bucket.present is True or bucket.present.reason != policy.present.reason
+    ):
+        return policy.present.reason
+    return None
+
+
+def _perhaps_named(assembly: Assembly, bucket: Resource) -> str | None:
+    """Say why nobody knows whether a bucket without a policy has one after all."""
+    for resource in assembly.resources_of_type("AWS::S3::BucketPolicy"):
+        named = resource.properties.get("Bucket")
+        if isinstance(named, Undecided) and resource.account == bucket.account:
+            return f"which bucket {resource.title} is for can't be known: {named.reason}"
+    return None
+
+
 def _default_key_policy(account: str) -> Json:
     """Return what KMS attaches where a template says no policy."""
     root = {"AWS": f"arn:aws:iam::{account}:root"}
@@ -303,22 +333,35 @@ def _default_key_policy(account: str) -> Json:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+_DEFAULT: Final = (
+    "BucketEncryption",
+    "ServerSideEncryptionConfiguration",
+    0,
+    "ServerSideEncryptionByDefault",
+)
+
+
 def _encryption(resource: Resource) -> Encryption | Undecided | None:
     rules = resource.setting("BucketEncryption", "ServerSideEncryptionConfiguration")
     if rules is None or isinstance(rules, Undecided):
         return rules
     rule = resource.setting("BucketEncryption", "ServerSideEncryptionConfiguration", 0)
+    key = resource.setting(*_DEFAULT, "KMSMasterKeyID")
+    alone = isinstance(key, Undecided) and not isinstance(resource.setting(*_DEFAULT), Undecided)
     for undecided in undecided_in(rule):
-        return undecided
+        # Which key it is may be unknown, and what is stored without any key known nevertheless.
+        if not (alone and undecided is key):
+            return undecided
     if not isinstance(rule, Mapping):
         return None
-    default = rule.get("ServerSideEncryptionByDefault") or {}
-    blocked = (rule.get("BlockedEncryptionTypes") or {}).get("EncryptionType") or []
+    default, blocked = rule.get("ServerSideEncryptionByDefault"), rule.get("BlockedEncryptionTypes")
+    default = default if isinstance(default, Mapping) else {}
+    blocked = blocked if isinstance(blocked, Mapping) else {}
     return Encryption(
         default.get("SSEAlgorithm", "AES256"),
-        default.get("KMSMasterKeyID"),
+        key,
         truth(rule.get("BucketKeyEnabled")),
-        "SSE-C" in blocked,
+        "SSE-C" in listed(blocked.get("EncryptionType")),
     )
 
 

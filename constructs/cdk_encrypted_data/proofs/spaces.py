@@ -2,8 +2,9 @@
 
 A space is a caller, an action and a resource with every combination of the context keys that the policies' statements
 about them look at. A key's values are its witnesses (``witnesses``); that it is absent is one more, unless AWS
-documents that every such request has it. What a claim is about (the headers of an upload, the service that a key is
-used through) comes as variants; everything else is left open.
+documents that every such request has it. A key that AWS doesn't document (``vocabulary``) is always absent. What a
+claim is about (the headers of an upload, the service that a key is used through) comes as variants; everything else is
+left open.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from cdk_encrypted_data.proofs.attachments import UNDECIDED
+from cdk_encrypted_data.proofs.iam import vocabulary
 from cdk_encrypted_data.proofs.iam.conditions import Condition
 from cdk_encrypted_data.proofs.iam.evaluation import Decision, Policies, decide
 from cdk_encrypted_data.proofs.iam.patterns import Unmodelled, Value
@@ -36,15 +38,60 @@ _ALWAYS: Final = frozenset(
         "aws:securetransport",
         "aws:sourceip",
         "aws:userid",
+        "kms:customermasterkeyspec",
+        "kms:customermasterkeyusage",
+        "kms:keyorigin",
+        "kms:keyspec",
+        "kms:keyusage",
+        "kms:multiregion",
         "s3:authtype",
         "s3:signatureversion",
+        "sts:rolesessionname",
     )
 )
 # "Present in the request only if the call is made by an AWS service principal":
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-_OF_SERVICES: Final = frozenset(("aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"))
+_OF_SERVICES: Final = frozenset(
+    (
+        "aws:principalservicename",
+        "aws:principalservicenameslist",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceorgid",
+        "aws:sourceorgpaths",
+    )
+)
+_CONTEXT_KEY: Final = "kms:encryptioncontext:"
+_CONTEXT_KEYS: Final = "kms:encryptioncontextkeys"
 # A service that asks for itself doesn't ask through another one.
 _OF_PRINCIPALS: Final = frozenset(("kms:viaservice", "aws:calledvia", "aws:calledviafirst", "aws:calledvialast"))
+# What only some actions' requests have; a name ending in "*" is the beginning of one.
+# https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+_OF_ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "kms:encryptioncontext": (
+        "kms:creategrant",
+        "kms:decrypt",
+        "kms:encrypt",
+        "kms:generatedatakey*",
+        "kms:reencrypt*",
+        "kms:retiregrant",
+    ),
+    "kms:grantconstrainttype": ("kms:creategrant",),
+    "kms:granteeprincipal": ("kms:creategrant",),
+    "kms:grantisforawsresource": ("kms:creategrant", "kms:listgrants", "kms:revokegrant"),
+    "kms:grantoperations": ("kms:creategrant",),
+    "kms:primaryregion": ("kms:updateprimaryregion",),
+    "kms:replicaregion": ("kms:replicatekey",),
+    "kms:retiringprincipal": ("kms:creategrant",),
+    "kms:rotationperiodindays": ("kms:enablekeyrotation",),
+    "kms:schedulekeydeletionpendingwindowindays": ("kms:schedulekeydeletion",),
+    "s3:delimiter": ("s3:listbucket*",),
+    "s3:max-keys": ("s3:listbucket*",),
+    "s3:prefix": ("s3:listbucket*",),
+    # What S3 shows policies of its own requests for replicas isn't documented.
+    "s3:x-amz-server-side-encryption": ("s3:putobject", "s3:replicate*", "s3:updateobjectencryption"),
+}
 
 
 Context: TypeAlias = "dict[str, str | Sequence[str] | None]"
@@ -116,8 +163,9 @@ class Prover:
         refused: Case | None = None
         doubt: str | None = None
         for caller in callers:
+            cases = self.cases(caller, action, target, variants)
             try:
-                for case in self.cases(caller, action, target, variants):
+                for case in cases:
                     if case.allowed:
                         return Answer()
                     doubt = doubt or case.doubt
@@ -141,10 +189,10 @@ class Prover:
             self.requests += 1
             yield _decided(caller, request, policies)
 
-    def difference(
+    def differences(
         self, before: tuple[Caller, Target], after: tuple[Caller, Target], action: str
-    ) -> tuple[Case, Case] | None:
-        """Search a request that is decided otherwise after a change of policies, the caller's or the resource's."""
+    ) -> Iterator[tuple[Case, Case]]:
+        """Find the requests that are decided otherwise after a change of policies, the caller's or the resource's."""
         old, new = _policies(*before), _policies(*after)
         caller, target = after
         relevant = [
@@ -156,8 +204,7 @@ class Prover:
             self.requests += 1
             pair = _decided(before[0], request, old), _decided(caller, request, new)
             if (pair[0].allowed, pair[0].doubt) != (pair[1].allowed, pair[1].doubt):
-                return pair
-        return None
+                yield pair
 
     def _search(
         self,
@@ -253,8 +300,23 @@ def _contexts(conditions: Sequence[Condition], bare: Request) -> Iterator[Contex
         values = ((key, None if value == () else value) for key, value in zip(free, combination, strict=True))
         context = {**bare.said, **dict(values)}
         said = {key.lower(): value for key, value in context.items()}
-        if said.get("aws:securetransport") != "false" or said.get("s3:tlsversion") is None:
-            yield context  # plain HTTP has no version of TLS
+        if _can_be(said):
+            yield context
+
+
+def _can_be(said: Said) -> bool:
+    """Whether a request can have these keys, in lower case, together.
+
+    Plain HTTP has no version of TLS; the keys of an encryption context are those that kms:EncryptionContextKeys lists.
+    """
+    if said.get("aws:securetransport") == "false" and said.get("s3:tlsversion") is not None:
+        return False
+    if _CONTEXT_KEYS not in said:
+        return True
+    keys = said[_CONTEXT_KEYS] or ()
+    listed = {key.lower() for key in ((keys,) if isinstance(keys, str) else keys)}
+    named = {key: value for key, value in said.items() if key.startswith(_CONTEXT_KEY)}
+    return all((value is not None) == (key.removeprefix(_CONTEXT_KEY) in listed) for key, value in named.items())
 
 
 def _by_key(conditions: Iterable[Condition]) -> dict[str, list[Condition]]:
@@ -272,8 +334,12 @@ def _values(key: str, conditions: Sequence[Condition], bare: Request) -> list[Va
     """Return the values a key may have in this caller's requests, one of each class; ``()`` is none."""
     if key == "aws:securetransport":
         return ["true", "false"]
+    if vocabulary.is_condition_key(key) is False:
+        return [()]
     service = bare.principal.kind is Kind.SERVICE
     if (key in _OF_SERVICES and not service) or (key in _OF_PRINCIPALS and service):
+        return [()]
+    if not _has(bare.lowered_action, key):
         return [()]
 
     def fill(variable: str) -> str:
@@ -286,3 +352,11 @@ def _values(key: str, conditions: Sequence[Condition], bare: Request) -> list[Va
         pairs = itertools.combinations([one for one in found if isinstance(one, str)], 2)
         found = classes(key, conditions, [*found, *pairs], bare.context)
     return found
+
+
+def _has(action: str, key: str) -> bool:
+    """Whether a request for an action can have a key, both in lower case."""
+    for family, actions in _OF_ACTIONS.items():
+        if key == family or key.startswith((f"{family}:", f"{family}-")) or key == f"{family}keys":
+            return any(action == one or (one.endswith("*") and action.startswith(one[:-1])) for one in actions)
+    return True

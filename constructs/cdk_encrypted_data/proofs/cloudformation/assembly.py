@@ -78,9 +78,7 @@ def read(
     if path.is_dir():
         return tuple(_stacks(path, account, region, given))
     template = read_template(path)
-    stack = StackTemplate(
-        id=path.stem, template=template, account=account, region=region, parameters=given, file=path
-    )
+    stack = StackTemplate(id=path.stem, template=template, account=account, region=region, parameters=given, file=path)
     return (stack,)
 
 

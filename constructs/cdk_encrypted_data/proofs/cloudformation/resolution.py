@@ -10,6 +10,7 @@ custom resources and types that aren't in ``shapes`` return.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 _EXTENSIONS: Final = "AWS::LanguageExtensions"
+_SUBSTITUTED: Final = re.compile(r"\$\{([^!${}][^${}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Resource:
 
     ``stack`` is its stack's id. ``present`` is True, or why nobody can say whether it is there, or as what; resources
     whose condition is false aren't there at all. ``ref`` is what Ref returns; ``arn`` is None for what has none here.
+    ``depends_on`` and ``references`` are what it is created after: by DependsOn, and by naming it in a function.
     """
 
     logical_id: str
@@ -78,6 +81,8 @@ class Resource:
     deletion_policy: Json
     depends_on: tuple[str, ...]
     metadata: Mapping[str, Json]
+    references: frozenset[str] = frozenset()
+    update_replace_policy: Json = None
 
     @property
     def title(self) -> str:
@@ -335,6 +340,8 @@ class _World:
             resolved("DeletionPolicy"),
             tuple(map(str, depends_on)) if isinstance(depends_on, list) else (str(depends_on),),
             written["Metadata"] if isinstance(written.get("Metadata"), Mapping) else {},
+            frozenset(_referenced(written.get("Properties"))) & scope.section("Resources").keys(),
+            resolved("UpdateReplacePolicy"),
         )
         whole = (resource.properties, resource.deletion_policy, resource.present)
         return resource, tuple(undecided for part in whole for undecided in undecided_in(part))
@@ -357,6 +364,25 @@ class _World:
             return self.values.settle(compute)
         except Unresolvable as reason:
             return Undecided(reason.reason, pointer(place))
+
+
+def _referenced(written: Json) -> Iterator[str]:
+    """Name what Ref, Fn::GetAtt and Fn::Sub name, in either branch of every Fn::If."""
+    open_ = [written]
+    while open_:
+        value = open_.pop()
+        if isinstance(value, list):
+            open_ += value
+        elif isinstance(value, Mapping):
+            open_ += value.values()
+            for name, one in value.items():
+                first = next(iter(listed(one)), None)
+                if not isinstance(first, str):
+                    continue
+                if name in ("Ref", "Fn::GetAtt"):
+                    yield first.partition(".")[0]
+                elif name == "Fn::Sub":
+                    yield from (found.partition(".")[0] for found in _SUBSTITUTED.findall(first))
 
 
 def _address(account: str, region: str, name: str) -> tuple[str, str, str]:
