@@ -27,9 +27,10 @@ import trustme
 import urllib3
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.config import Config
+from botocore.exceptions import UnknownServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from types import FrameType, TracebackType
     from typing import Self
 
@@ -157,10 +158,12 @@ class EmbeddedAws:
         """A clean one: nothing of the user's AWS configuration, nothing that would reach outside."""
         return {
             "AUTH": "true",
+            "AWS_CA_BUNDLE": str(self.ca_bundle),
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "BIND_HOST": _HOST,
+            "EMBEDDED_AWS_FUNCTION_PYTHON": sys.executable,
             "GATEWAY_PORT": str(self._ports[0]),
             "HOME": str(self._files),
             "IOT_MTLS_ENABLED": "0",
@@ -173,6 +176,7 @@ class EmbeddedAws:
             "PYTHONPATH": str(_PROJECT),
             "PYTHONUNBUFFERED": "1",
             "SFTP_ENABLED": "0",
+            "SSL_CERT_FILE": str(self.ca_bundle),
             "TMPDIR": str(self._files),
             "USE_SSL": "1",
         }
@@ -300,6 +304,45 @@ class EmbeddedAws:
             secret_access_key=key["SecretAccessKey"],
             session_token=key["SessionToken"],
         )
+
+    def replication_failures(self) -> list[dict[str, str]]:
+        """What S3 replication couldn't do: bucket, key, version, destination, operation, reason and message of each."""
+        failures: list[dict[str, str]] = self._ask("replication-failures")
+        return failures
+
+    @contextlib.contextmanager
+    def shut_off(self, service: str, region: str | None = None) -> Iterator[None]:
+        """Answer 503 to every request to a service in a Region, as long as the ``with`` block lasts.
+
+        Without KMS, S3 in that Region can't read nor write what is under a KMS key. Without S3 or KMS, what is to be
+        replicated from there or to there waits until the block is left.
+
+        Raises:
+            ValueError: there is no such service, or it isn't in that Region.
+        """
+        what = {"service": self._signing_name(service), "region": region or self.region}
+        regions = self._session.get_available_regions(service)
+        if regions and what["region"] not in regions:
+            raise ValueError(f"region: {service} isn't in {what['region']!r}, but in {', '.join(regions)}")
+        self._ask("shut-off", **what)
+        try:
+            yield
+        finally:
+            self._ask("restore", **what)
+
+    def _signing_name(self, service: str) -> str:
+        try:
+            name: str = self.client(service).meta.service_model.signing_name
+        except UnknownServiceError:
+            raise ValueError(f"service: boto3 knows no {service!r}") from None
+        return name
+
+    def _ask(self, name: str, **arguments: str) -> Any:  # noqa: ANN401 - JSON
+        """Ask the embedded AWS about itself."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        url, body = f"{self.http_endpoint_url}/_embedded_aws/{name}", json.dumps(arguments).encode()
+        with opener.open(url, body, timeout=_SECONDS_TO_START) as answer:
+            return json.load(answer)
 
     def environment(self, *, region: str | None = None) -> dict[str, str]:
         """The environment for a program that shall use the embedded AWS: the CDK CLI, an app, a script.

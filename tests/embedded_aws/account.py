@@ -18,15 +18,19 @@ _numbers = itertools.count(1)
 
 
 class Account:
-    """The account, its clients as root, and makers of what the tests need."""
+    """The account in one Region, its clients as root, and makers of what the tests need."""
 
-    def __init__(self, aws: EmbeddedAws) -> None:
+    def __init__(self, aws: EmbeddedAws, region: str = "") -> None:
         self.aws = aws
+        self.region = region or aws.region
         self.root_arn = f"arn:aws:iam::{aws.account_id}:root"
-        self.s3 = aws.client("s3")
-        self.kms = aws.client("kms")
-        self.iam = aws.client("iam")
-        self.cloudformation = aws.client("cloudformation")
+        self.s3 = self.client("s3")
+        self.kms = self.client("kms")
+        self.iam = self.client("iam")
+        self.cloudformation = self.client("cloudformation")
+
+    def client(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - boto3
+        return self.aws.client(service, region=self.region, **options)
 
     def name(self, prefix: str) -> str:
         return f"{prefix}-{next(_numbers)}"
@@ -46,7 +50,7 @@ class Account:
     ) -> str:
         """A new bucket, with default encryption under ``key`` when there is one."""
         name = self.name("bucket")
-        self.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.aws.region})
+        self.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.region})
         rule: dict[str, Any] = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
         if key:
             default = {"SSEAlgorithm": algorithm, "KMSMasterKeyID": key}
@@ -69,11 +73,11 @@ class Account:
     def user(self, *statements: Mapping[str, Any], service: str = "s3") -> Any:  # noqa: ANN401 - boto3
         """A client of a new IAM user with these statements."""
         credentials = self.aws.create_user(self.name("user"), *statements)
-        return self.aws.client(service, credentials=credentials)
+        return self.client(service, credentials=credentials)
 
-    def deploy(self, resources: Mapping[str, Any], *, stack: str = "") -> str:
+    def deploy(self, resources: Mapping[str, Any], *, stack: str = "", **sections: Any) -> str:  # noqa: ANN401
         """Create or update a stack; the name of the stack, whatever became of it."""
-        body = json.dumps({"Resources": resources})
+        body = json.dumps({"Resources": resources, **sections})
         how = {"TemplateBody": body, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
         if stack:
             self.cloudformation.update_stack(StackName=stack, **how)

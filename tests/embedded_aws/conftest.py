@@ -25,3 +25,9 @@ def embedded_aws() -> Iterator[EmbeddedAws]:
 @pytest.fixture(scope="session")
 def account(embedded_aws: EmbeddedAws) -> Account:
     return Account(embedded_aws)
+
+
+@pytest.fixture(scope="session")
+def elsewhere(embedded_aws: EmbeddedAws) -> Account:
+    """The same account in another Region."""
+    return Account(embedded_aws, "eu-west-1")

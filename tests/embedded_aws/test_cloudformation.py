@@ -272,10 +272,10 @@ class TestWhatIsntCarriedOutIsRefused:
         ("resource", "sentence"),
         [
             ({"Type": "AWS::SQS::Queue"}, "the embedded AWS doesn't carry out AWS::SQS::Queue"),
-            ({"Type": "Custom::Thing", "Properties": {"ServiceToken": "x"}}, "doesn't carry out custom resources"),
+            ({"Type": "Custom::Thing", "Properties": {"ServiceToken": "x"}}, "of Lambda functions only, not of 'x'"),
             (
-                {"Type": "AWS::S3::Bucket", "Properties": {"ReplicationConfiguration": {}, "WebsiteConfiguration": {}}},
-                "doesn't carry out AWS::S3::Bucket: ReplicationConfiguration, WebsiteConfiguration",
+                {"Type": "AWS::S3::Bucket", "Properties": {"InventoryConfigurations": [], "WebsiteConfiguration": {}}},
+                "doesn't carry out AWS::S3::Bucket: InventoryConfigurations, WebsiteConfiguration",
             ),
             (
                 {"Type": "AWS::S3::Bucket", "Properties": {"AccessControl": "PublicRead"}},

@@ -17,10 +17,32 @@ def main() -> None:
     options = _options()
     try:
         pins.check_version()
-        from . import authorization, buckets, cloudformation, connection, kms, s3_encryption  # noqa: PLC0415
+        from . import (  # noqa: PLC0415
+            authorization,
+            buckets,
+            cloudformation,
+            connection,
+            functions,
+            kms,
+            multi_region_keys,
+            replication,
+            s3_encryption,
+            weak_references,
+        )
 
         # In this order: refusing comes last, around every handler.
-        modules = (connection, authorization, kms, s3_encryption, buckets, cloudformation)
+        modules = (
+            connection,
+            authorization,
+            kms,
+            multi_region_keys,
+            s3_encryption,
+            replication,
+            buckets,
+            weak_references,
+            functions,
+            cloudformation,
+        )
         pins.check_names(modules)
     except (pins.Unusable, ImportError, AttributeError) as problem:
         sys.exit(f"embedded AWS: {problem}")

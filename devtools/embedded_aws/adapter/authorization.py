@@ -171,10 +171,12 @@ def _kms_request(action: str, request: dict[str, Any]) -> dict[str, Any]:
     context |= encryption_context(request.get("EncryptionContext") or {})
     key = kms._resolve_key(named or key_id_in(request.get("CiphertextBlob", "")))
     if key:
-        context |= {"kms:KeySpec": key["KeySpec"], "kms:KeyUsage": key["KeyUsage"], "kms:KeyOrigin": key["Origin"]}
-        context["kms:MultiRegion"] = str(key.get("MultiRegion", False)).lower()
-        if key.get("MultiRegion"):
-            context["kms:MultiRegionKeyType"] = key["_mrk_type"]
+        context |= key_conditions(key)
+    if action == "kms:CreateKey":
+        context |= _new_key(request)
+    for name in ("ReplicaRegion", "PrimaryRegion"):
+        if name in request:
+            context[f"kms:{name}"] = request[name]
     if "alias/" in named:
         context["kms:RequestAlias"] = named[named.index("alias/") :]
     if action in {"kms:CreateGrant", "kms:RevokeGrant", "kms:ListGrants"}:
@@ -189,6 +191,26 @@ def _kms_request(action: str, request: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
+def key_conditions(key: dict[str, Any]) -> dict[str, Any]:
+    """The condition keys that a key has in every request."""
+    return {
+        "kms:KeySpec": key["KeySpec"],
+        "kms:KeyUsage": key["KeyUsage"],
+        "kms:KeyOrigin": key["Origin"],
+        "kms:MultiRegion": str(key.get("MultiRegion", False)).lower(),
+    } | ({"kms:MultiRegionKeyType": key["_mrk_type"]} if key.get("MultiRegion") else {})
+
+
+def _new_key(request: dict[str, Any]) -> dict[str, Any]:
+    multi_region = bool(request.get("MultiRegion"))
+    return {
+        "kms:KeySpec": request.get("KeySpec", "SYMMETRIC_DEFAULT"),
+        "kms:KeyUsage": request.get("KeyUsage", "ENCRYPT_DECRYPT"),
+        "kms:KeyOrigin": request.get("Origin", "AWS_KMS"),
+        "kms:MultiRegion": str(multi_region).lower(),
+    } | ({"kms:MultiRegionKeyType": "PRIMARY"} if multi_region else {})
+
+
 def encryption_context(pairs: dict[str, str]) -> dict[str, Any]:
     """The condition keys of an encryption context."""
     if not pairs:
@@ -196,6 +218,75 @@ def encryption_context(pairs: dict[str, str]) -> dict[str, Any]:
     return {f"kms:EncryptionContext:{name}": value for name, value in pairs.items()} | {
         "kms:EncryptionContextKeys": list(pairs)
     }
+
+
+def decide(
+    principal: Any,
+    action: str,
+    resource: str,
+    *,
+    region: str,
+    conditions: dict[str, Any],
+    policy: Any,
+    owner: str | None,
+    required: bool = False,
+    **origin: Any,
+) -> Any:
+    """What the policies of ``principal`` (MiniStack's) and the resource's own say of a request a service makes for it.
+
+    With ``required``, nothing is allowed that the resource's policy doesn't allow, as with keys. ``origin`` is the
+    ``source_ip`` when it isn't that of the request that is being carried out.
+    """
+    context = iam_evaluator.EvalContext(
+        principal_arn=principal.arn,
+        principal_type=principal.type,
+        principal_account=principal.account,
+        action=action,
+        resource_arn=resource,
+        region=region,
+        secure_transport=True,
+        service_context={name.lower(): value for name, value in conditions.items()},
+        principal_keys=principal.keys,
+        **origin,
+    )
+    identity = iam_evaluator.evaluate(context, principal.policies, *principal.limits)
+    return iam_evaluator.combine_resource_policy(
+        identity, context, policy, owner, required=required, limits=principal.limits
+    )
+
+
+def role_session(arn: str, session: str) -> Any:
+    """What a service is that has assumed a role, as MiniStack's PrincipalInfo, or None when there is no such role."""
+    account, name = arn.split(":")[4], arn.rpartition("/")[2]
+    role = iam._roles.get_scoped(account, None, name)
+    if not role or role["Arn"] != arn:
+        return None
+    return iam_evaluator.PrincipalInfo(
+        arn=f"arn:aws:sts::{account}:assumed-role/{name}/{session}",
+        type="AssumedRole",
+        account=account,
+        policies=iam_evaluator._gather_role_policies(name, account),
+        keys={f"aws:principaltag/{tag['Key'].lower()}": tag["Value"] for tag in role.get("Tags") or []},
+        limits=iam_evaluator._permissions_boundary(iam._roles, name, account),
+    )
+
+
+def service_may_assume(arn: str, service: str, conditions: dict[str, Any]) -> bool:
+    """Whether a role's trust policy lets the service in."""
+    role = iam._roles.get_scoped(arn.split(":")[4], None, arn.rpartition("/")[2])
+    context = iam_evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account="",
+        action="sts:AssumeRole",
+        resource_arn=arn,
+        region="",
+        source_ip=None,
+        secure_transport=True,
+        service_context={name.lower(): value for name, value in conditions.items()},
+    )
+    trust = role["AssumeRolePolicyDocument"]
+    return bool(iam_evaluator.evaluate_resource_policy(trust, context, service=service).decision == "Allow")
 
 
 PATCHES = (

@@ -75,6 +75,24 @@ def _lifecycle_rule(rule: _Properties) -> _Properties:
     return _rename(rule, {"Id": "ID"})
 
 
+def _replication(value: _Properties) -> _Properties:
+    return {**value, "Rules": [_replication_rule(dict(rule)) for rule in value["Rules"]]}
+
+
+def _replication_rule(rule: _Properties) -> _Properties:
+    """The rule as the API words it: a filter's Tag and Tags are called TagFilter and TagFilters in templates."""
+    if "Filter" in rule:
+        rule["Filter"] = _rename(rule["Filter"], {"TagFilter": "Tag"})
+        if "And" in rule["Filter"]:
+            rule["Filter"]["And"] = _rename(rule["Filter"]["And"], {"TagFilters": "Tags"})
+    return _rename(rule, {"Id": "ID"})
+
+
+def _put_replication(bucket: str, body: bytes) -> Any:
+    # Looked up when it's called: it is patched after this module's table is made.
+    return s3._put_bucket_replication(bucket, body)
+
+
 def _rename(value: _Properties, names: dict[str, str]) -> _Properties:
     return {names.get(name, name): content for name, content in value.items()}
 
@@ -83,7 +101,7 @@ def _object_lock_stays(_bucket: str) -> None:
     raise ValueError("AWS::S3::Bucket: Object Lock can't be taken off a bucket")
 
 
-# In this order: Object Lock asks for versioning.
+# In this order: Object Lock and replication ask for versioning.
 _CONFIGURATIONS = (
     _Configuration(
         "BucketEncryption",
@@ -148,6 +166,14 @@ _CONFIGURATIONS = (
         _cors,
         s3._put_bucket_cors,
         s3._delete_bucket_cors,
+    ),
+    _Configuration(
+        "ReplicationConfiguration",
+        "PutBucketReplication",
+        "ReplicationConfiguration",
+        _replication,
+        _put_replication,
+        s3._delete_bucket_replication,
     ),
 )
 

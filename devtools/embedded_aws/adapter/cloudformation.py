@@ -40,6 +40,14 @@ _CARRIED_OUT: dict[str, frozenset[str]] = {
             "Description", "EnableKeyRotation", "Enabled", "KeyPolicy", "KeySpec", "KeyUsage", "MultiRegion", "Origin",
             "PendingWindowInDays", "RotationPeriodInDays", "Tags",
         ),
+        "AWS::KMS::ReplicaKey": (
+            "Description", "Enabled", "KeyPolicy", "PendingWindowInDays", "PrimaryKeyArn", "Tags",
+        ),
+        "AWS::Lambda::Function": (
+            "Code", "Description", "Environment", "FunctionName", "Handler", "LoggingConfig", "MemorySize", "Role",
+            "Runtime", "Tags", "Timeout",
+        ),
+        "AWS::Logs::LogGroup": ("LogGroupName", "RetentionInDays", "Tags"),
         "AWS::S3::Bucket": (*buckets.PROPERTIES, "AccessControl"),
         "AWS::S3::BucketPolicy": ("Bucket", "PolicyDocument"),
         "AWS::SSM::Parameter": (
@@ -47,6 +55,8 @@ _CARRIED_OUT: dict[str, frozenset[str]] = {
         ),
     }.items()
 }  # fmt: skip
+
+_CUSTOM_RESOURCE = "AWS::CloudFormation::CustomResource"
 
 # Properties of which only one value is carried out.
 _ONLY = {
@@ -59,13 +69,27 @@ _ONLY = {
 
 def what_isnt_carried_out_is_refused() -> None:
     """Gap: MiniStack answers CREATE_COMPLETE for properties it drops and for types nobody here has tried."""
+    custom = {"create": provisioners._custom_resource_create, "update": provisioners._custom_resource_update}
     for resource_type, handler in list(provisioners._RESOURCE_HANDLERS.items()):
-        provisioners._RESOURCE_HANDLERS[resource_type] = _refusing(resource_type, handler)
+        if resource_type != _CUSTOM_RESOURCE:
+            provisioners._RESOURCE_HANDLERS[resource_type] = _refusing(resource_type, handler)
 
-    def refuse_custom_resource(*_arguments: Any) -> None:
-        raise ValueError("the embedded AWS doesn't carry out custom resources")
+    def create(logical_id: str, properties: _Properties, *arguments: Any) -> Any:
+        _refuse_other_custom_resources(properties)
+        return custom["create"](logical_id, properties, *arguments)
 
-    provisioners._custom_resource_create = refuse_custom_resource
+    def update(physical_id: str, old: _Properties, new: _Properties, *arguments: Any, **options: Any) -> Any:
+        _refuse_other_custom_resources(new)
+        return custom["update"](physical_id, old, new, *arguments, **options)
+
+    provisioners._custom_resource_create, provisioners._custom_resource_update = create, update
+    provisioners._RESOURCE_HANDLERS[_CUSTOM_RESOURCE] = {"create": create}
+
+
+def _refuse_other_custom_resources(properties: _Properties) -> None:
+    token = str(properties.get("ServiceToken", ""))
+    if not token.startswith("arn:aws:lambda:"):
+        raise ValueError(f"the embedded AWS carries out custom resources of Lambda functions only, not of {token!r}")
 
 
 def _refusing(resource_type: str, handler: _Properties) -> _Properties:

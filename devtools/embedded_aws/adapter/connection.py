@@ -15,7 +15,10 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
 
+from . import control, outages
+
 if TYPE_CHECKING:
+    from contextvars import Token
     from pathlib import Path
 
 _tls_version: ContextVar[str | None] = ContextVar("tls_version", default=None)
@@ -24,6 +27,16 @@ _tls_version: ContextVar[str | None] = ContextVar("tls_version", default=None)
 def tls_version() -> str | None:
     """The TLS version of the request's connection as ``s3:TlsVersion`` writes it, or None over plain HTTP."""
     return _tls_version.get()
+
+
+def assume_tls_version(version: str) -> Token[str | None]:
+    """Let ``tls_version`` answer this until it's forgotten: for what a service does when a request is done."""
+    return _tls_version.set(version)
+
+
+def forget_tls_version(token: Token[str | None]) -> None:
+    """Let ``tls_version`` answer as before."""
+    _tls_version.reset(token)
 
 
 def serve(app: Any, *, https_socket: int, http_socket: int, certificate: Path) -> None:
@@ -35,6 +48,11 @@ def serve(app: Any, *, https_socket: int, http_socket: int, certificate: Path) -
     config.keep_alive_timeout = 75
 
     async def trusting_only_the_connection(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(control.PATH):
+            await control.answer(scope, receive, send)
+            return
+        if await outages.refuse(scope, send):
+            return
         # MiniStack would believe a client that claims to have come over TLS.
         if "headers" in scope:
             scope["headers"] = [header for header in scope["headers"] if header[0].lower() != b"x-forwarded-proto"]

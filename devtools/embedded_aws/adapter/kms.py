@@ -14,7 +14,7 @@ import hmac
 import json
 from typing import Any
 
-from ministack.core.responses import error_response_json
+from ministack.core.responses import error_response_json, request_scope
 from ministack.services import kms
 
 _TAG = 32
@@ -24,7 +24,8 @@ _KEY_ID = 36
 def ciphertext_is_authenticated() -> None:
     """Gap: MiniStack's ciphertext has no tag, so a changed one decrypts to garbage without an error.
 
-    It also decrypts under another key than the one named, which AWS answers with IncorrectKeyException.
+    It also decrypts under another key than the one named, which AWS answers with IncorrectKeyException, or with
+    NotFoundException when the ARN is another Region's.
     """
     encrypt, decrypt, generate = kms._encrypt, kms._decrypt, kms._generate_data_key_common
 
@@ -46,6 +47,8 @@ def ciphertext_is_authenticated() -> None:
         sealed = base64.b64decode(request.get("CiphertextBlob", ""))
         key = kms._resolve_key(sealed[:_KEY_ID].decode("ascii", errors="ignore"))
         named = kms._resolve_key(request.get("KeyId", "")) if request.get("KeyId") else key
+        if request.get("KeyId") and not named:
+            return error_response_json("NotFoundException", f"Key '{request['KeyId']}' does not exist", 400)
         if named and "_private_key" in named:
             return decrypt(request)
         if named and key and named is not key:
@@ -77,6 +80,14 @@ def aws_managed_keys_say_so() -> None:
         return metadata | {"KeyManager": key.get("KeyManager", "CUSTOMER")}
 
     kms._key_metadata = key_metadata
+
+
+def key_by_arn(arn: str) -> dict[str, Any] | None:
+    """The key, in whatever account and Region its ARN or its alias' ARN names."""
+    _arn, _partition, _service, region, account, _resource = f"{arn}:::::".split(":", 5)
+    with request_scope(account, region):
+        key: dict[str, Any] | None = kms._resolve_key(arn)
+    return key
 
 
 PATCHES = (ciphertext_is_authenticated, aws_managed_keys_say_so)

@@ -19,13 +19,17 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import kms, s3
 
-from . import authorization, connection
+from . import authorization, connection, outages
+from .kms import key_by_arn
 
 _SSE = "x-amz-server-side-encryption"
-_KEY_ID = f"{_SSE}-aws-kms-key-id"
-_BUCKET_KEY = f"{_SSE}-bucket-key-enabled"
+KEY_ID = f"{_SSE}-aws-kms-key-id"
+BUCKET_KEY = f"{_SSE}-bucket-key-enabled"
 _CONTEXT = f"{_SSE}-context"
 _CUSTOMER = (f"{_SSE}-customer-algorithm", f"{_SSE}-customer-key", f"{_SSE}-customer-key-md5")
+
+# Those that are also condition keys.
+CONDITION_HEADERS = (_SSE, KEY_ID, _CUSTOMER[0])
 
 _Record = dict[str, Any]
 _Response = tuple[int, dict[str, str], bytes]
@@ -105,7 +109,7 @@ def writes_are_encrypted_as_s3_does() -> None:
         except _Refused as refused:
             return None, refused.response
 
-    s3._SSE_STORED_HEADERS = (*s3._SSE_STORED_HEADERS, _BUCKET_KEY)
+    s3._SSE_STORED_HEADERS = (*s3._SSE_STORED_HEADERS, BUCKET_KEY)
     s3._resolve_sse_write_headers = resolve
 
 
@@ -115,11 +119,11 @@ def kms_permissions_of_writes() -> None:
 
     def resolve_and_ask(headers: dict[str, str], bucket: str) -> _Decision:
         stored, refusal = original(headers, bucket)
-        if refusal or not stored or _KEY_ID not in stored:
+        if refusal or not stored or KEY_ID not in stored:
             return stored, refusal
         try:
             _ask_kms("kms:GenerateDataKey", stored, f"{bucket}/{_request.get().key}")
-            if _BUCKET_KEY in stored:
+            if BUCKET_KEY in stored:
                 _ask_kms("kms:Decrypt", stored, bucket)
         except _Refused as refused:
             return None, refused.response
@@ -152,11 +156,11 @@ def kms_permissions_of_reads_and_parts() -> None:
 
 def _encryption_of_a_write(headers: dict[str, str], default: _Default) -> dict[str, str]:
     """The encryption headers an object is stored with and answered with."""
-    algorithm, key = headers.get(_SSE, ""), headers.get(_KEY_ID, "")
+    algorithm, key = headers.get(_SSE, ""), headers.get(KEY_ID, "")
     if any(headers.get(name) for name in _CUSTOMER):
         return _customer_provided(headers, default)
     if key and not algorithm.startswith("aws:kms"):
-        raise _Refused("InvalidArgument", f"{_KEY_ID} needs {_SSE}: aws:kms or aws:kms:dsse")
+        raise _Refused("InvalidArgument", f"{KEY_ID} needs {_SSE}: aws:kms or aws:kms:dsse")
     if headers.get(_CONTEXT):
         raise _Refused("NotImplemented", f"the embedded AWS doesn't carry out {_CONTEXT}", 501)
     if not algorithm:
@@ -167,9 +171,9 @@ def _encryption_of_a_write(headers: dict[str, str], default: _Default) -> dict[s
     if algorithm not in {"aws:kms", "aws:kms:dsse"}:
         raise _Refused("InvalidArgument", f"Invalid {_SSE} value: {algorithm}")
     _refuse_plain_http("AWS KMS managed keys")
-    stored = {_SSE: algorithm, _KEY_ID: _usable_key(key)["Arn"]}
-    wants_bucket_key = headers.get(_BUCKET_KEY, str(default.bucket_key)).lower() == "true"
-    return stored | ({_BUCKET_KEY: "true"} if wants_bucket_key and algorithm == "aws:kms" else {})
+    stored = {_SSE: algorithm, KEY_ID: _usable_key(key)["Arn"]}
+    wants_bucket_key = headers.get(BUCKET_KEY, str(default.bucket_key)).lower() == "true"
+    return stored | ({BUCKET_KEY: "true"} if wants_bucket_key and algorithm == "aws:kms" else {})
 
 
 def _customer_provided(headers: dict[str, str], default: _Default) -> dict[str, str]:
@@ -182,6 +186,13 @@ def _customer_provided(headers: dict[str, str], default: _Default) -> dict[str, 
     if "SSE-C" in default.blocked:
         raise _Refused("AccessDenied", "this bucket blocks encryption with customer provided keys (SSE-C)", 403)
     return {_CUSTOMER[0]: algorithm, _CUSTOMER[2]: checksum}
+
+
+def blocks_customer_keys(bucket: str, headers: dict[str, str]) -> bool:
+    """Whether the headers are those of SSE-C, and the bucket, of whatever account, blocks it."""
+    owner = s3._bucket_owner_account(bucket)
+    with request_scope(owner, get_region()):
+        return _CUSTOMER[0] in headers and "SSE-C" in _default(bucket).blocked
 
 
 def _default(bucket: str) -> _Default:
@@ -202,21 +213,18 @@ def _default(bucket: str) -> _Default:
 def _usable_key(named: str) -> _Record:
     """The key a request names, as an ARN or in its caller's account; none means ``aws/s3``."""
     request = _request.get()
+    if outages.is_off("kms", request.region):
+        raise _Refused("ServiceUnavailable", "KMS is shut off in this Region.", 503)
     with request_scope(request.account, request.region):
-        key = _by_arn(named) if named.startswith("arn:") else kms._resolve_key(named) if named else _aws_managed_key()
+        key = (
+            key_by_arn(named) if named.startswith("arn:") else kms._resolve_key(named) if named else _aws_managed_key()
+        )
     if not key or f":{request.region}:" not in key["Arn"]:
         raise _Refused("KMS.NotFoundException", f"Invalid keyId '{named}'")
     if key["KeyState"] == "Disabled":
         raise _Refused("KMS.DisabledException", f"{key['Arn']} is disabled.")
     if key["KeyState"] != "Enabled":
         raise _Refused("KMS.KMSInvalidStateException", f"{key['Arn']} is in state {key['KeyState']}.")
-    return key
-
-
-def _by_arn(arn: str) -> _Record | None:
-    _arn, _partition, _service, region, account, _resource = f"{arn}:::::".split(":", 5)
-    with request_scope(account, region):
-        key: _Record | None = kms._resolve_key(arn)
     return key
 
 
@@ -251,11 +259,11 @@ def _aws_managed_key() -> _Record:
 
 def _decrypt_refusal(record: _Record, name: str) -> _Response | None:
     stored = record.get("preserved_headers", {})
-    if _KEY_ID not in stored:
+    if KEY_ID not in stored:
         return None
     try:
         _refuse_plain_http("AWS KMS managed keys")
-        _usable_key(stored[_KEY_ID])
+        _usable_key(stored[KEY_ID])
         _ask_kms("kms:Decrypt", stored, name)
     except _Refused as refused:
         return refused.response
@@ -264,7 +272,7 @@ def _decrypt_refusal(record: _Record, name: str) -> _Response | None:
 
 def _ask_kms(action: str, stored: dict[str, str], name: str) -> None:
     """Refuse unless the caller may do ``action``, through S3, with the key that the object ``name`` is under."""
-    request, key = _request.get(), _by_arn(stored[_KEY_ID])
+    request, key = _request.get(), key_by_arn(stored[KEY_ID])
     # A request about another account's bucket is in that account by now; the caller's policies are in the caller's.
     with request_scope(request.account, request.region):
         principal = iam_evaluator.resolve_principal(request.access_key, request.account) if request.access_key else None
@@ -273,30 +281,21 @@ def _ask_kms(action: str, stored: dict[str, str], name: str) -> None:
     if principal.policies is None:
         return
     _arn, _partition, _service, region, owner, _resource = key["Arn"].split(":", 5)
-    protected = name.partition("/")[0] if _BUCKET_KEY in stored else name
+    protected = name.partition("/")[0] if BUCKET_KEY in stored else name
     conditions = authorization.encryption_context({"aws:s3:arn": f"arn:aws:s3:::{protected}"}) | {
         "kms:CallerAccount": principal.account,
         "kms:ViaService": f"s3.{region}.amazonaws.com",
         "aws:ViaAWSService": "true",
     }
-    context = iam_evaluator.EvalContext(
-        principal_arn=principal.arn,
-        principal_type=principal.type,
-        principal_account=principal.account,
-        action=action,
-        resource_arn=key["Arn"],
+    decision = authorization.decide(
+        principal,
+        action,
+        key["Arn"],
         region=region,
-        secure_transport=True,
-        service_context={name.lower(): value for name, value in conditions.items()},
-        principal_keys=principal.keys,
-    )
-    decision = iam_evaluator.combine_resource_policy(
-        iam_evaluator.evaluate(context, principal.policies, *principal.limits),
-        context,
-        key["Policy"],
-        owner,
+        conditions=conditions | authorization.key_conditions(key),
+        policy=key["Policy"],
+        owner=owner,
         required=True,
-        limits=principal.limits,
     )
     if decision.decision != "Allow":
         reason = "with an explicit deny" if decision.decision == "Deny" else "because no policy allows it"
