@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+import pytest
 from aws_cdk import aws_iam as iam
 
 from cdk_encrypted_data import (
     AccessLogBucket,
     CustomerManagedKey,
     EncryptedBucket,
+    MultiRegionKeyPair,
     ObjectEvents,
     ServerSideEncryption,
     UploadPolicy,
@@ -48,6 +50,36 @@ def everything(context: dict[str, Any]) -> dict[str, Any]:
     key.allow_cloudwatch_logs(log_group_name="/acme/*")
     EncryptedBucket(stack, "Closed", key=key, bucket_name_prefix="acme").grant_read(role)
     return template(stack)["Resources"]  # type: ignore[no-any-return]
+
+
+def pair(context: dict[str, Any]) -> dict[str, Any]:
+    """Return the templates of a pair's stacks."""
+    app = cdk.App(context=context)
+    stacks = [
+        cdk.Stack(app, region, env=cdk.Environment(account="111122223333", region=region))
+        for region in ("eu-central-1", "eu-west-1", "us-east-1")
+    ]
+    home, *away = stacks
+    role = iam.Role(home, "Role", assumed_by=iam.ServicePrincipal("glue.amazonaws.com"))
+    keys = MultiRegionKeyPair(home, "Pair", replicas=away, users=[role])
+    for stack in stacks:
+        keys.grant_encrypt_decrypt(iam.ManagedPolicy(stack, "Policy"))
+        key = keys.key_for(stack.region)
+        key.allow_cloudwatch_logs(log_group_name="/acme/*")
+        EncryptedBucket(stack, "Data", key=key)
+    return {stack.stack_name: template(stack) for stack in stacks}
+
+
+def test_all_flags_and_none_give_a_pair_the_same_templates() -> None:
+    with_all, with_none = pair(FLAGS), pair({})
+    for region, whole in with_none.items():
+        for section in ("Resources", "Outputs"):
+            assert with_all[region].get(section) == whole.get(section)
+
+
+@pytest.mark.parametrize("strength", ["strong", "weak", "both"])
+def test_a_pair_refers_weakly_whatever_the_app_prefers(strength: str) -> None:
+    assert pair({"@aws-cdk/core:defaultCrossStackReferences": strength}) == pair({})
 
 
 def test_all_flags_and_none_give_the_same_resources() -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket
 from cdk_encrypted_data.access_log_bucket import RETENTION_DAYS
-from cdk_encrypted_data.managed_key import PENDING_WINDOW_DAYS, ROTATION_DAYS
 from cdk_encrypted_data.encrypted_bucket import ABORT_UPLOAD_DAYS, NONCURRENT_VERSION_DAYS
+from cdk_encrypted_data.managed_key import PENDING_WINDOW_DAYS, ROTATION_DAYS
 from tests.synthesis import new_stack
 
 # Each example crosses into Node a few times; a slow machine is no failure.
@@ -80,6 +80,12 @@ class TestDurations:
     def test_no_duration(self, construct: type, argument: str, bounds: tuple[int, int], value: object) -> None:
         assert bounds
         assert_refused(construct, {argument: value})
+
+
+@pytest.mark.parametrize(("construct", "argument"), [(each, argument) for each, argument, _ in DURATIONS[:4]])
+def test_days_of_a_key_that_only_a_deployment_knows(construct: type, argument: str) -> None:
+    days = cdk.CfnParameter(new_stack(), "Days", type="Number").value_as_number
+    assert_refused(construct, {argument: cdk.Duration.days(days)})
 
 
 @pytest.mark.parametrize(("construct", "argument"), TEXTS)

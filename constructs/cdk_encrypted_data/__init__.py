@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
     from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
+    from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "EncryptedBucket",
     "EncryptionProofs",
     "MinimumTlsVersion",
+    "MultiRegionKeyPair",
     "ObjectEvents",
     "ServerSideEncryption",
     "UploadPolicy",
@@ -43,6 +45,7 @@ _MODULES = {
     "EncryptedBucket": "encrypted_bucket",
     "EncryptionProofs": "encryption_proofs",
     "MinimumTlsVersion": "choices",
+    "MultiRegionKeyPair": "multi_region_key_pair",
     "ObjectEvents": "choices",
     "ServerSideEncryption": "choices",
     "UploadPolicy": "choices",

@@ -328,7 +328,10 @@ class EncryptedBucket(Construct):
         condition = policies.source_condition(source_arns, source_account)
         on_objects = bucket_policy.allow_service_read(self._bucket.bucket_arn, service=service, condition=condition)
         self._bucket.add_to_resource_policy(iam.PolicyStatement.from_json(on_objects))
-        if self._key is not None:
+        if self._managed_key is not None:
+            # By the construct: of a replica key the CDK has an imported one, whose policy it can't change.
+            self._managed_key.allow_service(service, source_arns=source_arns, source_account=source_account)
+        elif self._key is not None:
             statement = key_policy.allow_service(service, actions=key_policy.READ_ACTIONS, condition=condition)
             added = self._key.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
             if not added.statement_added:

@@ -50,6 +50,11 @@ class ManagedKey(Construct):
         return self._key
 
     @property
+    def _owner(self) -> str:
+        """What a refusal calls the construct."""
+        return self.node.id
+
+    @property
     def key_arn(self) -> str:
         """The key's ARN, as a token."""
         return self._key.key_arn
@@ -75,7 +80,7 @@ class ManagedKey(Construct):
         Raises:
             ValueError: If no source is named, or one that could be anybody's.
         """
-        owner = self.node.id
+        owner = self._owner
         validation.check_text(owner, "service", service, validation.SERVICE)
         validation.check_texts(owner, "actions", actions, validation.KEY_ACTION)
         if not actions:
@@ -99,7 +104,7 @@ class ManagedKey(Construct):
         See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html.
         """
         here = pseudo_parameters()
-        validation.check_text(self.node.id, "log_group_name", log_group_name, validation.LOG_GROUP_NAME)
+        validation.check_text(self._owner, "log_group_name", log_group_name, validation.LOG_GROUP_NAME)
         statement = key_policy.allow_cloudwatch_logs(
             region=here.region,
             log_group_arn=f"arn:{here.partition}:logs:{here.region}:{here.account}:log-group:{log_group_name}",
@@ -120,11 +125,11 @@ class ManagedKey(Construct):
         if isinstance(grantee, (iam.ManagedPolicy, iam.Policy, iam.Group)):
             return
         (arn,) = validation.check_principals(
-            self.node.id, "grantee", [grantee.grant_principal], account=cdk.Stack.of(self).account
+            self._owner, "grantee", [grantee.grant_principal], account=cdk.Stack.of(self).account
         )
         if any(validation.may_be_same(arn, administrator) for administrator in self._administrators):
             raise validation.refusal(
-                self.node.id,
+                self._owner,
                 "grantee",
                 got=arn,
                 allowed="principals that aren't administrators of the key",
@@ -133,7 +138,7 @@ class ManagedKey(Construct):
         # Unknown (None) passes: a role of this app may be one that ``users`` names by its ARN.
         if self._users and all(validation.may_be_same(arn, user) is False for user in self._users):
             raise validation.refusal(
-                self.node.id,
+                self._owner,
                 "grantee",
                 got=arn,
                 allowed="the key's users",
@@ -153,7 +158,7 @@ class ManagedKey(Construct):
         unknown = any(validation.is_token(name) for name in (*names_of_buckets, bucket_name or ""))
         if names_of_buckets and not unknown and bucket_name not in names_of_buckets:
             raise validation.refusal(
-                self.node.id,
+                self._owner,
                 "bucket_arns",
                 got=self._bucket_arns,
                 allowed="a list with the ARN of each bucket under the key",
@@ -177,8 +182,8 @@ def check_options(
     ``prefix`` is what the options are called by where they are given: ``key_`` at a bucket.
     """
     validation.check_optional_text(owner, f"{prefix}alias_name", alias_name, validation.ALIAS_NAME)
-    validation.check_days(owner, f"{prefix}rotation_period", rotation_period, ROTATION_DAYS)
-    validation.check_days(owner, f"{prefix}pending_window", pending_window, PENDING_WINDOW_DAYS)
+    validation.check_known_days(owner, f"{prefix}rotation_period", rotation_period, ROTATION_DAYS)
+    validation.check_known_days(owner, f"{prefix}pending_window", pending_window, PENDING_WINDOW_DAYS)
     if administrators == () and users == ():
         return [], []
     account = cdk.Stack.of(scope).account

@@ -7,12 +7,14 @@ do. What isn't given (``None``) passes, and so does a CDK token: its value is kn
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import region_info
+from constructs import Construct
 
 # How a token looks inside a string. Asking the CDK would cost a call into Node for every argument.
 _TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
@@ -74,6 +76,16 @@ KEY_ACTION = Text(
     "KMS actions without wildcards, such as kms:Decrypt",
     "name each action that the service's guide asks for",
 )
+CONTEXT_NAME = Text(
+    re.compile(r"(?!aws:)[A-Za-z0-9_./=+-][A-Za-z0-9_./=:+-]{0,127}"),
+    "names of 1 to 128 letters, digits and any of _./=:+- that don't begin with aws:, which AWS keeps for itself",
+    "rename it in the application as well: KMS compares the whole context",
+)
+CONTEXT_VALUE = Text(
+    re.compile(r"(?!.*\$\{)[\x20-\x7e]{1,1024}"),
+    "1 to 1024 printable ASCII characters without ${, which IAM would take for a variable",
+    "reword it in the application as well: KMS compares the whole context",
+)
 LOG_GROUP_NAME = Text(
     re.compile(r"[A-Za-z0-9._/#-][A-Za-z0-9._/#*-]{0,511}"),
     "1 to 512 letters, digits and any of ._/#-*, not beginning with *",
@@ -114,6 +126,11 @@ def refusal(owner: str, argument: str, *, got: object, allowed: str, remedy: str
 def is_token(value: str) -> bool:
     """Tell whether a string contains a CDK token."""
     return _TOKEN.search(value) is not None
+
+
+def tokens_in(value: str) -> list[str]:
+    """Return the CDK tokens that a string contains."""
+    return _TOKEN.findall(value)
 
 
 def check_text(owner: str, argument: str, value: object, kind: Text) -> None:
@@ -186,6 +203,19 @@ def check_days(owner: str, argument: str, value: cdk.Duration | None, bounds: tu
     days = value.to_days(integral=False)
     if days != int(days) or not minimum <= days <= maximum:
         raise refusal(owner, argument, got=f"{days:g} days", allowed=allowed, remedy="choose one within these bounds")
+
+
+def check_known_days(owner: str, argument: str, value: cdk.Duration | None, bounds: tuple[int, int]) -> None:
+    """Refuse what `check_days` does, and a duration that only the deployment knows."""
+    check_days(owner, argument, value, bounds)
+    if value is not None and value.is_unresolved():
+        raise refusal(
+            owner,
+            argument,
+            got="a token",
+            allowed=f"a Duration of {bounds[0]} to {bounds[1]} whole days that is known before deployment",
+            remedy="write the days as a number",
+        )
 
 
 def check_removal_policy(owner: str, argument: str, value: object) -> None:
@@ -294,6 +324,21 @@ def check_grantee(owner: str, grantee: object, *, account: str) -> None:
         raise unable_to_grant(owner, f"a principal of account {theirs}")
 
 
+def check_grantee_place(owner: str, grantee: iam.IGrantable) -> None:
+    """Refuse a grantee whose policy couldn't read outputs of other stacks: its own names no account or Region."""
+    # A managed policy is a construct, and the principal it stands for is none.
+    places = [cast("Construct", each) for each in (grantee, grantee.grant_principal) if hasattr(each, "node")]
+    for stack in map(cdk.Stack.of, places):
+        if is_token(stack.account) or is_token(stack.region):
+            raise refusal(
+                owner,
+                "grantee",
+                got=f"of {stack.node.path}, which names no account or Region",
+                allowed="roles, users, groups and policies in stacks with an account and a Region",
+                remedy="pass env=Environment(account=…, region=…) to the stack",
+            )
+
+
 def unable_to_grant(owner: str, got: object) -> ValueError:
     """Return the error that says who can be given permissions."""
     return refusal(
@@ -303,6 +348,20 @@ def unable_to_grant(owner: str, got: object) -> ValueError:
         allowed="a role, user, group or managed policy of this account whose permissions the app may change",
         remedy="let others assume a role of this account; an AWS service reads by grant_read_to_service",
     )
+
+
+def check_encryption_context(owner: str, argument: str, context: object) -> None:
+    """Refuse an encryption context that a policy couldn't demand."""
+    if context is None:
+        return
+    if not isinstance(context, Mapping):
+        raise refusal(owner, argument, got=context, allowed="a dict of texts", remedy='write {"purpose": "orders"}')
+    for name, value in context.items():
+        # A name is a key of the policy's JSON: no deployment could put one in.
+        if isinstance(name, str) and is_token(name):
+            raise refusal(owner, argument, got=name, allowed=CONTEXT_NAME.allowed, remedy="write the name itself")
+        check_text(owner, argument, name, CONTEXT_NAME)
+        check_text(owner, argument, value, CONTEXT_VALUE)
 
 
 def check_name_length(owner: str, argument: str, prefix: str, region: str) -> None:
@@ -329,6 +388,83 @@ def check_same_environment(owner: str, argument: str, other: cdk.Stack, *, here:
                 allowed=f"one in account {here.account}, Region {here.region}",
                 remedy="make one there",
             )
+
+
+def check_replicas(owner: str, argument: str, replicas: object, *, primary: Construct) -> tuple[str, ...]:
+    """Refuse places for replicas that KMS wouldn't take; return the Regions, the primary's first."""
+    allowed = "stacks, or constructs in them, of other Regions of the primary's account and partition, one for each"
+    if isinstance(replicas, (str, Construct)) or not isinstance(replicas, Sequence) or not replicas:
+        raise refusal(owner, argument, got=replicas, allowed=f"a list of {allowed}", remedy="name at least one")
+    for replica in replicas:
+        check_instance(owner, argument, replica, Construct, allowed=allowed)
+    first, *others = (
+        _stack_for_a_key(owner, "scope" if place is primary else argument, place) for place in (primary, *replicas)
+    )
+    for stack in others:
+        _check_place_for_a_replica(owner, argument, stack, primary=first)
+    regions = tuple(stack.region for stack in (first, *others))
+    for region in regions[1:]:
+        if regions.count(region) > 1:
+            raise refusal(
+                owner,
+                argument,
+                got=f"more than one key in {region}",
+                allowed="a Region for each key",
+                remedy="name one stack for each Region, and none for the primary's: its key is in the pair's own stack",
+            )
+    return regions
+
+
+def _stack_for_a_key(owner: str, argument: str, place: Construct) -> cdk.Stack:
+    """Return the stack of a place for one key of several; refuse one that isn't known to be in one Region."""
+    if not any(cdk.Stack.is_stack(scope) for scope in place.node.scopes):
+        raise refusal(
+            owner,
+            argument,
+            got=f"{place.node.path or 'the app'}, which is in no stack",
+            allowed="stacks, or constructs in them",
+            remedy="pass a stack of the app",
+        )
+    stack = cdk.Stack.of(place)
+    if is_token(stack.account) or is_token(stack.region):
+        raise refusal(
+            owner,
+            argument,
+            got=f"{stack.node.path}, which names no account or Region",
+            allowed="stacks with an account and a Region",
+            remedy="pass env=Environment(account=…, region=…) to the stack: a Region takes one key of the pair",
+        )
+    if stack.nested:
+        # Its outputs have no stack's name that a template could know: the CDK would copy them by a Lambda function.
+        raise refusal(
+            owner,
+            argument,
+            got=f"{stack.node.path}, which is a nested stack",
+            allowed="stacks that are deployed by themselves",
+            remedy="put the key into the stack around it: CloudFormation reads outputs of stacks that have a name",
+        )
+    return stack
+
+
+def _check_place_for_a_replica(owner: str, argument: str, stack: cdk.Stack, *, primary: cdk.Stack) -> None:
+    if cdk.Stage.of(stack) is not cdk.Stage.of(primary):
+        raise refusal(
+            owner,
+            argument,
+            got=f"{stack.node.path}, which is in another Stage or app",
+            allowed="stacks that are deployed together with the primary's",
+            remedy="put all of them into one Stage",
+        )
+    # By the Regions: without a feature flag a stack's own partition is a token. Of a new Region it is unknown.
+    partitions = {region_info.RegionInfo.get(each.region).partition for each in (stack, primary)}
+    if stack.account != primary.account or len(partitions - {None}) > 1:
+        raise refusal(
+            owner,
+            argument,
+            got=f"{stack.node.path} in account {stack.account}, Region {stack.region}",
+            allowed=f"stacks of account {primary.account} in the partition of {primary.region}",
+            remedy="KMS replicates a key neither to another account nor to another partition: make a key there",
+        )
 
 
 def check_key(owner: str, argument: str, key: object, *, region: str) -> None:

@@ -23,6 +23,7 @@ from cdk_encrypted_data import (
     CustomerProvidedKeys,
     EncryptedBucket,
     MinimumTlsVersion,
+    MultiRegionKeyPair,
     ObjectEvents,
     ServerSideEncryption,
     UploadPolicy,
@@ -102,6 +103,31 @@ def fullest_bucket(stack: cdk.Stack) -> None:
     )
 
 
+def smallest_pair(home: cdk.Stack, away: cdk.Stack) -> None:
+    MultiRegionKeyPair(home, "Pair", replicas=[away])
+
+
+def fullest_pair(home: cdk.Stack, away: cdk.Stack) -> None:
+    pair = MultiRegionKeyPair(
+        home,
+        "Pair",
+        replicas=[away],
+        administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")],
+        users=[iam.Role(home, "Application", assumed_by=iam.ServicePrincipal("glue.amazonaws.com"))],
+        alias_name="alias/acme",
+        description="Acme's data",
+        rotation_period=cdk.Duration.days(180),
+        pending_window=cdk.Duration.days(14),
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    pair.grant_encrypt(iam.ManagedPolicy(home, "Writers"))
+    pair.grant_encrypt_decrypt(iam.ManagedPolicy(away, "Readers"))
+    key = pair.key_for(away.region)
+    key.allow_cloudwatch_logs(log_group_name="/acme/*")
+    key.allow_service("cloudfront.amazonaws.com", source_arns=["arn:aws:cloudfront::111122223333:distribution/EXAMPLE"])
+    EncryptedBucket(away, "Data", key=key)
+
+
 USES: dict[str, Callable[[cdk.Stack], object]] = {
     "CustomerManagedKey-smallest": lambda stack: CustomerManagedKey(stack, "Key"),
     "CustomerManagedKey-fullest": fullest_key,
@@ -116,6 +142,18 @@ USES: dict[str, Callable[[cdk.Stack], object]] = {
 @pytest.mark.parametrize("use", USES)
 def test_construct(use: str, snapshot: SnapshotAssertion) -> None:
     assert reviewed(build(USES[use])) == snapshot
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "eu-west-1"])
+@pytest.mark.parametrize("use", [smallest_pair, fullest_pair])
+def test_pair(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot: SnapshotAssertion) -> None:
+    app = cdk.App()
+    stacks = {
+        each: cdk.Stack(app, each, env=cdk.Environment(account="111122223333", region=each))
+        for each in ("eu-central-1", "eu-west-1")
+    }
+    use(*stacks.values())
+    assert reviewed(stacks[region]) == snapshot
 
 
 def test_app(snapshot: SnapshotAssertion) -> None:

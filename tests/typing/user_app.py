@@ -11,7 +11,9 @@ from cdk_encrypted_data import (
     CustomerManagedKey,
     CustomerProvidedKeys,
     EncryptedBucket,
+    EncryptionProofs,
     MinimumTlsVersion,
+    MultiRegionKeyPair,
     ObjectEvents,
     ServerSideEncryption,
     UploadPolicy,
@@ -69,6 +71,36 @@ key.allow_service(
 key.allow_cloudwatch_logs(log_group_name="/aws/lambda/*")
 key.check_grantee(application)
 key.check_bucket("example-data")
+
+# Keys in several Regions
+
+home = cdk.Stack(app, "UserAppHome", env=cdk.Environment(account="111122223333", region="eu-central-1"))
+away = cdk.Stack(app, "UserAppAway", env=cdk.Environment(account="111122223333", region="eu-west-1"))
+writer = iam.User(home, "Writer")
+small_pair = MultiRegionKeyPair(home, "SmallPair", replicas=[away])
+pair: MultiRegionKeyPair = MultiRegionKeyPair(
+    home,
+    "Pair",
+    replicas=(away, cdk.Stack(app, "UserAppUs", env=cdk.Environment(account="111122223333", region="us-east-1"))),
+    administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/Security")],
+    users=(application, writer),
+    alias_name="alias/example-pair",
+    description="Encrypts the example's data in every Region",
+    rotation_period=cdk.Duration.days(180),
+    pending_window=cdk.Duration.days(7),
+    removal_policy=cdk.RemovalPolicy.RETAIN,
+)
+primary: kms.Key = pair.key
+regions: tuple[str, ...] = pair.regions
+replica_arn: str = pair.key_arn_in("us-east-1")
+EncryptedBucket(away, "Replicated", key=pair.key_for("eu-west-1"))
+travellers = iam.ManagedPolicy(away, "Travellers")
+pair_grants: list[iam.Grant] = [
+    small_pair.grant_encrypt(travellers, encryption_context={"purpose": "orders"}),
+    small_pair.grant_decrypt(travellers, encryption_context={"purpose": "orders"}),
+    small_pair.grant_encrypt_decrypt(travellers, encryption_context=None),
+    pair.grant_encrypt_decrypt(travellers),
+]
 
 # Buckets: a key that names its users, and every option
 
@@ -139,5 +171,9 @@ EncryptedBucket(stack, "WithImportedKey", key=imported)
 EncryptedBucket(stack, "WithL2Key", key=kms.Key(stack, "L2Key"))
 EncryptedBucket(stack, "WithL1Key", key=kms.CfnKey(stack, "L1Key"))
 EncryptedBucket(stack, "WithSmallKey", key=small_key)
+
+# The proofs are a plugin; this app would fail by them, since it tries everything once
+
+proofs: cdk.IPolicyValidationPlugin = EncryptionProofs()
 
 app.synth()

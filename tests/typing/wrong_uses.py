@@ -13,6 +13,7 @@ from cdk_encrypted_data import (
     CustomerManagedKey,
     EncryptedBucket,
     MinimumTlsVersion,
+    MultiRegionKeyPair,
     ServerSideEncryption,
     UploadPolicy,
 )
@@ -39,6 +40,17 @@ def there_is_no_option_to_be_unprotected(stack: cdk.Stack) -> None:
     EncryptedBucket(stack, "B", block_public_access=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     CustomerManagedKey(stack, "C", enable_key_rotation=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     AccessLogBucket(stack, "D", encryption=ServerSideEncryption.SSE_KMS)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def a_pair_has_replicas_in_a_list(stack: cdk.Stack, pair: MultiRegionKeyPair, role: iam.IRole) -> None:
+    MultiRegionKeyPair(stack, "A")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    MultiRegionKeyPair(stack, "B", replicas=stack)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    MultiRegionKeyPair(stack, "C", replicas=["eu-west-1"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    MultiRegionKeyPair(stack, "D", replicas=[stack], bucket_arns=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    pair.grant_encrypt(role, encryption_context=["purpose"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    pair.grant_decrypt(role, {"purpose": "orders"})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    l2_key: kms.Key = pair.key_for("eu-west-1")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    print(l2_key)  # noqa: T201 - uses it
 
 
 def times_are_durations(stack: cdk.Stack) -> None:

@@ -7,7 +7,7 @@ decision to the account, by naming ``arn:…:iam::ACCOUNT:root``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cdk_encrypted_data.policies import Condition, Statement, bucket_and_objects
 
@@ -16,6 +16,12 @@ S3_ACTIONS = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryp
 
 READ_ACTIONS = ("kms:Decrypt",)
 """What reading an SSE-KMS object takes."""
+
+ENCRYPT_ACTIONS = ("kms:GenerateDataKey",)
+"""What encrypting in an application takes: a data key for each message. `DECRYPT_ACTIONS` opens it again."""
+
+DECRYPT_ACTIONS = ("kms:Decrypt",)
+"""What decrypting in an application takes."""
 
 WRITE_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
 """What writing takes: S3 decrypts the bucket key, and the upload's data key for every part of a multipart upload."""
@@ -60,6 +66,16 @@ _DISRUPTIVE_ACTIONS = (
     "kms:RotateKeyOnDemand",
     "kms:ScheduleKeyDeletion",
 )
+
+# What S3 names in every message: the object, or the bucket where that has a key of its own.
+_S3_CONTEXT = "kms:EncryptionContext:aws:s3:arn"
+
+# What makes replicas of a multi-Region key, and one of them the primary.
+_REPLICATE = "kms:ReplicateKey"
+_PROMOTE = "kms:UpdatePrimaryRegion"
+
+# By which KMS keeps replicas like their primary: new key material is used once every replica has it.
+_SYNCHRONIZE = "kms:SynchronizeMultiRegionKey"
 
 _ADMINISTRATIVE_ACTIONS = tuple(sorted((*_RECOVERY_ACTIONS, *_DISRUPTIVE_ACTIONS)))
 
@@ -113,6 +129,55 @@ def use_through_s3(
     ]
 
 
+def use_directly(account_root_arn: str, *, account: str, users: Sequence[str]) -> Statement:
+    """Say who may use the key in an application, before data leave it. Without ``users`` IAM policies decide.
+
+    Never through a service: what a service may do with the key, `use_through_s3` says.
+    """
+    actions = sorted({*ENCRYPT_ACTIONS, *DECRYPT_ACTIONS})
+    condition: Condition = {"StringEquals": {"kms:CallerAccount": account}, **in_applications({})}
+    if not users:
+        return _allow("AccountUsesKeyInApplications", account_root_arn, actions, condition)
+    return _allow("UsersUseKeyInApplications", list(users), actions, condition)
+
+
+def in_applications(context: Mapping[str, str]) -> Condition:
+    """Return the condition of a use in an application: not through a service, with this encryption context."""
+    # Nor what S3 encrypted: a data key that came out of a bucket some other way opens through S3 only.
+    condition: Condition = {"Null": {"kms:ViaService": "true", _S3_CONTEXT: "true"}}
+    if context:
+        condition["StringEquals"] = {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
+    return condition
+
+
+def replication(
+    account_root_arn: str, *, regions: Sequence[str], administrators: Sequence[str], users: Sequence[str]
+) -> list[Statement]:
+    """Say where a multi-Region key may have replicas, and who may make which of them the primary.
+
+    Replicas are made by deployments, so the account's IAM policies decide; which is the primary is decided by the
+    administrators, where they are named.
+    See https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-auth.html and
+    https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-auth-slr.html.
+    """
+    replicas: Condition = {"StringEquals": {"kms:ReplicaRegion": list(regions)}}
+    primaries: Condition = {"StringEquals": {"kms:PrimaryRegion": list(regions)}}
+    statements = [
+        _allow("AccountReplicatesKey", account_root_arn, (_REPLICATE,), replicas),
+        # KMS does it as a service-linked role of the account, whose IAM policy allows this and nothing else.
+        _allow("AccountSynchronizesKey", account_root_arn, (_SYNCHRONIZE,)),
+        # A replica is the key itself: whatever another statement may allow one day, it stays in these Regions.
+        _deny("RefuseReplicasElsewhere", "*", (_REPLICATE,), {"StringNotEquals": {"kms:ReplicaRegion": list(regions)}}),
+    ]
+    if administrators:
+        statements.append(_allow("AdministratorsChoosePrimary", list(administrators), (_PROMOTE,), primaries))
+    else:
+        statements.append(_allow("AccountChoosesPrimary", account_root_arn, (_PROMOTE,), primaries))
+    if users:
+        statements.append(_deny("UsersCannotReplicateKey", list(users), (_REPLICATE, _PROMOTE)))
+    return statements
+
+
 def refuse_grants_to_people() -> list[Statement]:
     """Refuse grants other than those that an AWS service integrated with KMS makes for a resource.
 
@@ -155,7 +220,7 @@ def allow_cloudwatch_logs(*, region: str, log_group_arn: str) -> Statement:
 
 def encryption_context(bucket_arns: Sequence[str]) -> dict[str, str | list[str]]:
     """Return the condition values that bind a key to the objects of these buckets."""
-    return {"kms:EncryptionContext:aws:s3:arn": [arn for bucket in bucket_arns for arn in bucket_and_objects(bucket)]}
+    return {_S3_CONTEXT: [arn for bucket in bucket_arns for arn in bucket_and_objects(bucket)]}
 
 
 def _allow(
