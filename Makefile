@@ -34,12 +34,13 @@ synth: install  ## templates into cdk.out/
 snapshots: install  ## accept the templates as they are now; review the diff
 	$(BIN)/python -m pytest tests/snapshots --snapshot-update
 
-readme: install  ## the tables in README.md
+readme: install  ## the tables in README.md and docs/proofs.md
 	$(BIN)/python -m devtools.readme
 
-benchmark: install  ## what a synth costs, against the same resources by hand, and a decision of the proofs
+benchmark: install  ## what a synth costs, against the same resources by hand, and what the proofs cost
 	$(BIN)/python benchmarks/synth.py
 	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.proofs
 
 wheel: install  ## the library as a wheel in dist/
 	$(BIN)/python -m build --no-isolation --outdir dist

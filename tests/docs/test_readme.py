@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_s3 as s3
 
 from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket
 from devtools.readme import PROOFS, README, with_tables
@@ -29,7 +30,7 @@ def test_tables_are_what_the_tests_try(document: Path) -> None:
 
 
 def test_the_smallest_example(tmp_path: Path) -> None:
-    example, _ = code("python")
+    example = code("python")[0]
     done = subprocess.run(
         [sys.executable, "-c", example],
         cwd=_PROJECT,
@@ -43,11 +44,20 @@ def test_the_smallest_example(tmp_path: Path) -> None:
 
 
 def test_the_example_with_options() -> None:
-    _, example = code("python")
+    (example,) = [each for each in code("python") if "class Orders" in each]
     names: dict[str, type[cdk.Stack]] = {}
     exec(example, names)  # noqa: S102 - our own README
     resources = template(names["Orders"](cdk.App(), "Orders"))["Resources"]
     assert {"AWS::KMS::Key", "AWS::S3::Bucket", "AWS::IAM::Role"} <= {each["Type"] for each in resources.values()}
+
+
+def test_the_example_of_the_proofs() -> None:
+    (example,) = [each for each in code("python") if "EncryptionProofs" in each]
+    names: dict[str, cdk.App] = {}
+    exec(example, names)  # noqa: S102 - our own README
+    s3.Bucket(cdk.Stack(names["app"], "Storage"), "Data", encryption=s3.BucketEncryption.KMS)
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        names["app"].synth()
 
 
 def test_every_make_command_exists() -> None:

@@ -244,7 +244,8 @@ def _requests(
     for said in variants:
         bare = Request(who, action, target.arn, target.account, said)
         for context in _contexts(conditions, bare):
-            yield Request(who, action, target.arn, target.account, context)
+            # With nothing left open it is the request that was there already.
+            yield bare if context == said else Request(who, action, target.arn, target.account, context)
 
 
 def _relevant(policies: Policies, who: Principal, action: str, resource: str) -> list[Condition]:

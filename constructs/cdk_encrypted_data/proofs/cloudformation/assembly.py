@@ -82,10 +82,12 @@ def read(
     return (stack,)
 
 
-def read_template(path: Path) -> dict[str, Json]:
-    """Read a template's file, JSON or YAML."""
+def read_template(path: Path, *, may_be_empty: bool = False) -> dict[str, Json]:
+    """Read a template's file, JSON or YAML. The CDK writes a stack without resources, though none can be deployed."""
     text = _text(path)
     template = _json(text, path) if text.lstrip("\ufeff \t\r\n").startswith("{") else _yaml(text, path)
+    if may_be_empty and isinstance(template, dict):
+        template.setdefault("Resources", {})
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
         raise UnreadableError(f"{path}: a template has a map of Resources, and this has none")
     return template
@@ -108,7 +110,7 @@ def _stacks(
             yield StackTemplate(
                 id=str(artifact.get("displayName", name)),
                 name=str(properties.get("stackName", name)),
-                template=read_template(directory / file),
+                template=read_template(directory / file, may_be_empty=True),
                 account=account if its_account in _UNKNOWN else its_account,
                 region=region if its_region in _UNKNOWN else its_region,
                 parameters={**_map(properties.get("parameters")), **given},
@@ -144,7 +146,7 @@ def _nested(
                 continue
             template = StackTemplate(
                 id=file,
-                template=read_template(directory / file),
+                template=read_template(directory / file, may_be_empty=True),
                 construct_paths=paths.get(file, {}),
                 acknowledged=acknowledged,
                 file=directory / file,
