@@ -8,7 +8,7 @@ import pytest
 
 from cdk_encrypted_data.proofs.cloudformation.assembly import StackTemplate
 from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly, Undecided
-from cdk_encrypted_data.proofs.inventory import Encryption, Inventory
+from cdk_encrypted_data.proofs.inventory import Bucket, Encryption, Inventory
 from cdk_encrypted_data.proofs.spaces import Prover
 
 Json: TypeAlias = Any
@@ -171,6 +171,26 @@ def test_the_default_encryption_is_read_as_s3_takes_it() -> None:
     assert (data.encryption.algorithm, data.encryption.key) == ("aws:kms", "alias/data")
     assert (data.encryption.bucket_key, data.encryption.blocks_sse_c) == (True, True)
     assert plain.encryption is None
+
+
+def test_of_the_default_encryption_the_key_alone_may_be_undecided() -> None:
+    unsaid = {"Fn::Transform": {"Name": "x"}}
+
+    def read(**rule: Json) -> Bucket:
+        whole = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": unsaid}, **rule}
+        properties = {"BucketEncryption": {"ServerSideEncryptionConfiguration": [whole]}}
+        return inventory({"Data": {**BUCKET, "Properties": properties}}).buckets[0]
+
+    alone = read()
+    assert isinstance(alone.encryption, Encryption)
+    assert isinstance(alone.encryption.key, Undecided)
+    assert alone.encryption.algorithm == "aws:kms"
+    assert alone.key_doubt == alone.encryption.key.reason
+    for more in ({"BucketKeyEnabled": unsaid}, {"ServerSideEncryptionByDefault": unsaid}):
+        whole = read(**more)
+        assert isinstance(whole.encryption, Undecided)
+        assert whole.key_doubt == whole.encryption.reason
+    assert read(ServerSideEncryptionByDefault={"SSEAlgorithm": "AES256"}).key_doubt is None
 
 
 @pytest.mark.parametrize("odd", [{"Ref": "Given"}, [], "AES256", [{"Ref": "Given"}], [7], {"a": 1}])

@@ -214,3 +214,19 @@ def test_a_service_has_names_beside_the_one_it_comes_by() -> None:
     allow = {"Effect": "Allow", "Action": "s3:PutObject", "Condition": {"ForAnyValue:StringEquals": other}}
     answer = Prover().allowed([SERVICE], ["s3:PutObject"], objects(allow))
     assert "isn't known beyond logging.s3.amazonaws.com" in str(answer.doubt)
+
+
+def test_nobody_adds_to_a_services_encryption_context() -> None:
+    arn = f"arn:aws:kms:eu-west-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    condition = {"StringEquals": {"kms:EncryptionContext:purpose": "x"}}
+    statement = {"Effect": "Deny", "Action": "kms:*", "Resource": "*", "Condition": condition}
+    target = Target(arn, OWNER, policy(statement))
+    variants: list[Said] = [{"kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:eu-west-1:111122223333:log-group:a"}]
+    purposes = {
+        who.title: {
+            case.request.said["kms:EncryptionContext:purpose"]
+            for case in Prover().cases(who, "kms:Decrypt", target, variants)
+        }
+        for who in (ROLE, SERVICE)
+    }
+    assert purposes == {"the role": {None, "x"}, "the service": {None}}

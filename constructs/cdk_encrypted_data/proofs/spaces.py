@@ -342,6 +342,8 @@ def _values(key: str, conditions: Sequence[Condition], bare: Request) -> list[Va
         return [()]
     if not _has(bare.lowered_action, key):
         return [()]
+    if service and key.startswith(_CONTEXT_KEY) and _says_context(bare.said):
+        return [()]
 
     def fill(variable: str) -> str:
         value = bare.context.get(variable)
@@ -353,6 +355,11 @@ def _values(key: str, conditions: Sequence[Condition], bare: Request) -> list[Va
         pairs = itertools.combinations([one for one in found if isinstance(one, str)], 2)
         found = classes(key, conditions, [*found, *pairs], bare.context)
     return found
+
+
+def _says_context(said: Said) -> bool:
+    """Whether a claim names keys of an encryption context: of a service's own it names all, as nobody can add to it."""
+    return any(key.lower().startswith(_CONTEXT_KEY) and value is not None for key, value in said.items())
 
 
 def _has(action: str, key: str) -> bool:

@@ -6,36 +6,71 @@ import copy
 import functools
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from cdk_encrypted_data.proofs.cloudformation.assembly import StackTemplate
 from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly, Json, listed
-from cdk_encrypted_data.proofs.iam.principals import Kind
+from cdk_encrypted_data.proofs.findings import in_words
+from cdk_encrypted_data.proofs.iam.documents import Policy
+from cdk_encrypted_data.proofs.iam.requests import Request
 from cdk_encrypted_data.proofs.inventory import Caller, Inventory, Target
 from cdk_encrypted_data.proofs.spaces import Prover
 from tests.proofs.mutation.mutants import DOCUMENTS
 
+ACCOUNT, REGION = "111122223333", "us-east-1"
 _S3_OBJECT = ("DeleteObject", "DeleteObjectVersion", "GetObject", "PutObject", "ReplicateObject", "ReplicateDelete")
 _S3_OBJECT_MORE = ("BypassGovernanceRetention", "PutObjectAcl", "PutObjectTagging", "UpdateObjectEncryption")
 _S3_BUCKET = ("DeleteBucketPolicy", "GetBucketLocation", "ListBucket", "PutBucketPolicy", "PutEncryptionConfiguration")
 
 
 def inventory_of(template: Json) -> Inventory:
-    return Inventory(Assembly.of([StackTemplate(id="Test", template=template)]))
+    return Inventory(Assembly.of([StackTemplate(id="Test", template=template, account=ACCOUNT, region=REGION)]))
 
 
-def difference(before: Json, after: Json) -> str | None:
-    """Return what tells two templates apart, None if nothing does."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A request that is decided otherwise. ``application``: who asks is a role or user of the template itself."""
+
+    words: str
+    widens: bool
+    application: bool
+
+
+def differences(before: Json, after: Json) -> Iterator[Difference]:
+    """Find what tells two templates apart."""
     if _without_policies(before) != _without_policies(after):
-        return "something besides the policies differs"
+        yield Difference("something besides the policies differs", widens=True, application=False)
+        return
     old, new = inventory_of(before), inventory_of(after)
     prover = Prover()
     for (was, target), (is_, same) in zip(_targets(old), _targets(new), strict=True):
         for action in sorted(_actions(old, was) | _actions(new, is_)):
             for one, other in _callers(old, new):
-                found = prover.difference((one, target), (other, same), action)
-                if found is not None:
-                    return f"{found[1].request} with {found[1].request.said}: {found[0]} before, {found[1]} after"
-    return _trust_difference(old, new)
+                for was_decided, is_decided in prover.differences((one, target), (other, same), action):
+                    if is_possible(is_decided.request):
+                        words = f"{in_words(was_decided)}; then: {in_words(is_decided)}"
+                        yield Difference(words, not is_decided.refused, other.resource is not None)
+    yield from _trust_differences(old, new)
+
+
+def is_possible(request: Request) -> bool:
+    """Whether S3 doesn't refuse the request by itself, whatever its policies say.
+
+    Only what stores an object names an encryption; one algorithm that S3 knows; a key with SSE-KMS only; SSE-C alone.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+    """
+    said = {key.lower(): value for key, value in request.said.items() if value is not None}
+    sse, key, customer = (said.get(f"{_SSE}{name}") for name in ("", "-aws-kms-key-id", "-customer-algorithm"))
+    if request.action == "s3:UpdateObjectEncryption":
+        return customer is None and sse is None
+    if request.action != "s3:PutObject":
+        return sse is None and key is None and customer is None
+    if customer is not None:
+        return sse is None and key is None
+    return sse in (None, "AES256", "aws:kms", "aws:kms:dsse") and (key is None or str(sse).startswith("aws:kms"))
+
+
+_SSE = "s3:x-amz-server-side-encryption"
 
 
 def _without_policies(template: Json) -> Json:
@@ -53,6 +88,17 @@ def _targets(inventory: Inventory) -> Iterator[tuple[str, Target]]:
         yield "object", bucket.objects
     for key in inventory.keys:
         yield "key", key.target
+    # What no template knows: a role may reach further than the template.
+    yield "bucket", Target("arn:aws:s3:::some-other-bucket", ACCOUNT, None)
+    yield "object", Target("arn:aws:s3:::some-other-bucket/an-object", ACCOUNT, None)
+    other = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-4000-8000-000000000000"
+    yield "key", Target(other, ACCOUNT, _of_another_key())
+
+
+@functools.cache
+def _of_another_key() -> Policy:
+    (key,) = inventory_of({"Resources": {"Key": {"Type": "AWS::KMS::Key"}}}).keys
+    return key.policy
 
 
 @functools.cache
@@ -85,27 +131,24 @@ def _named_actions(inventory: Inventory) -> frozenset[str]:
 
 
 def _callers(old: Inventory, new: Inventory) -> Iterator[tuple[Caller, Caller]]:
-    """Everybody, before and after."""
-    account = new.assembly.stacks[0].account
-    for one, other in zip(old.callers, new.callers, strict=True):
-        if one.principal.kind is not Kind.ROLE or other.principal.kind is Kind.ROLE:
-            yield one, other
-    fixed = [new.administrator(account), new.bystander(account), *new.strangers()]
+    """Everybody, before and after; whom policies name with IAM policies that allow everything, and with none."""
+    yield from zip(old.callers, new.callers, strict=True)
+    fixed = [new.administrator(ACCOUNT), new.bystander(ACCOUNT), *new.strangers()]
     policies = [target.policy for inventory in (old, new) for _, target in _targets(inventory) if target.policy]
     known = {caller.principal for caller in itertools.chain(new.callers, fixed)}
-    named = {caller.principal: caller for caller in new.named_by(policies) if caller.principal not in known}
-    yield from ((caller, caller) for caller in (*fixed, *named.values()))
+    named = [caller for caller in new.named_by(policies) if caller.principal not in known]
+    without = [replace(caller, identity=()) for caller in named if caller.identity]
+    yield from ((caller, caller) for caller in (*fixed, *named, *without))
 
 
-def _trust_difference(old: Inventory, new: Inventory) -> str | None:
+def _trust_differences(old: Inventory, new: Inventory) -> Iterator[Difference]:
     prover = Prover()
     for one, other in zip(old.callers, new.callers, strict=True):
         if one.trust is None or other.trust is None or one.resource is None or one.resource.arn is None:
             continue
         before = Target(one.resource.arn, one.resource.account, one.trust)
         after = Target(one.resource.arn, one.resource.account, other.trust)
-        callers = [*new.strangers(), new.administrator(one.resource.account), *new.named_by([one.trust, other.trust])]
+        callers = [*new.strangers(), new.administrator(ACCOUNT), *new.named_by([one.trust, other.trust])]
         for caller in callers:
-            if prover.difference((caller, before), (caller, after), "sts:AssumeRole") is not None:
-                return f"{caller.title} assumes {one.title} in one of them only"
-    return None
+            for _, decided in prover.differences((caller, before), (caller, after), "sts:AssumeRole"):
+                yield Difference(f"then: {in_words(decided)}", not decided.refused, application=True)

@@ -19,11 +19,16 @@ DOCUMENTS: Final = ("PolicyDocument", "KeyPolicy", "AssumeRolePolicyDocument")
 # What says nothing about who may do what, how data are stored, or whether they are kept.
 UNRELATED: Final = {
     "AWS::CDK::Metadata": None,
-    "AWS::IAM::ManagedPolicy": {"Description", "Path", "ManagedPolicyName"},
+    # To whom it is attached: without it a role may do less.
+    "AWS::IAM::ManagedPolicy": {"Description", "ManagedPolicyName", "Path", "Roles"},
     "AWS::IAM::Role": {"Description", "Path", "RoleName", "Tags", "MaxSessionDuration"},
     "AWS::KMS::Alias": {"AliasName"},
     "AWS::KMS::Key": {"Description", "PendingWindowInDays", "RotationPeriodInDays", "Tags"},
-    "AWS::Logs::LogGroup": {"LogGroupName", "RetentionInDays"},
+    "AWS::Glue::Connection": {"CatalogId"},
+    "AWS::Glue::Job": {"Connections", "GlueVersion"},
+    "AWS::IAM::Policy": {"PolicyName", "Roles"},
+    # What its key must admit is proven at the key.
+    "AWS::Logs::LogGroup": None,
     "AWS::S3::Bucket": {
         "BucketName",
         "BucketNamePrefix",
@@ -49,7 +54,7 @@ _WORDS: Final = {
     "aws:kms": "AES256",
     "aws:kms:dsse": "AES256",
     "AES256": "aws:kms",
-    "Enabled": "Suspended",
+    "Enabled": "Disabled",
     "BucketOwnerEnforced": "ObjectWriter",
     "SSE-C": "NONE",
 }
@@ -133,7 +138,8 @@ def _of_a_value(place: Place, value: Json) -> Iterator[tuple[Place, str, Json]]:
     if isinstance(value, bool):
         yield place, "flip", not value
     elif isinstance(value, str) and value in _WORDS:
-        yield place, f"say {_WORDS[value]}", _WORDS[value]
+        word = "Suspended" if (value, "VersioningConfiguration" in place) == ("Enabled", True) else _WORDS[value]
+        yield place, f"say {word}", word
     elif _is_function(value):
         if _means_a_key(place):
             yield place, "name another key", _OTHER_KEY

@@ -121,9 +121,9 @@ SetContext SetSourceIdentity TagGetWebIdentityToken TagSession
 # https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html.
 _OPERATIONS: Final[Mapping[str, str]] = {
     "kms:ReEncryptFrom": "ReEncrypt",
+    "s3:CreateBucketMetadataTableConfiguration": "CreateBucketMetadataConfiguration",
     "s3:DeleteBucketMetadataTableConfiguration": "DeleteBucketMetadataConfiguration",
     "s3:DeleteObject": "DeleteObjects",
-    "s3:CreateBucketMetadataTableConfiguration": "CreateBucketMetadataConfiguration",
     "s3:GetAccelerateConfiguration": "GetBucketAccelerateConfiguration",
     "s3:GetAnalyticsConfiguration": "GetBucketAnalyticsConfiguration ListBucketAnalyticsConfigurations",
     "s3:GetBucketMetadataTableConfiguration": "GetBucketMetadataConfiguration",

@@ -114,7 +114,7 @@ class Copy:
             raise UnsaidError(f"{len(owners)} resources here have the same name: {arn}")
         return found
 
-    def key(self, bucket: Bucket | None, reference: str | None) -> Key | None:
+    def key(self, bucket: Bucket | None, reference: str | Undecided | None) -> Key | None:
         """Find a key that is named for a bucket: None if it isn't in the templates."""
         found = self.inventory.key(reference, near=(bucket or self.source).resource) if reference else None
         if isinstance(found, Undecided):

@@ -26,6 +26,8 @@ from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory, Key, Target
 from cdk_encrypted_data.proofs.spaces import TLS, Answer, Prover
 
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+_OF_LOGS: Final = ("Encrypt", "Decrypt", "GenerateDataKey", "ReEncryptFrom", "ReEncryptTo")
 _ENCRYPTION: Final = "https://docs.aws.amazon.com/glue/latest/dg/set-up-encryption.html"
 _LOGGING: Final = "https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging.html"
 _ROLE: Final = "https://docs.aws.amazon.com/glue/latest/dg/create-an-iam-role.html"
@@ -144,7 +146,7 @@ def _key(job: Job, protection: Protection, key: Key, inventory: Inventory, prove
         if isinstance(groups, Undecided):
             yield Undecidable(KEY_UNUSABLE, job.resource, groups.reason)
             return
-        uses = [(action, [_of_logs(group)]) for group in groups for action in ("Encrypt", "Decrypt", "GenerateDataKey")]
+        uses = [(action, [_of_logs(group)]) for group in groups for action in _OF_LOGS]
         words = f"the logs of {job.resource.title} can't be encrypted under it, so they aren't kept"
     elif isinstance(job.role, Undecided):
         yield Undecidable(KEY_UNUSABLE, job.resource, job.role.reason)

@@ -417,7 +417,7 @@ def _add(duty: _Duty, copy: Copy) -> None:
         if key is not None and bucket is not None:
             duty.keys[key.arn] = key
             duty.services.setdefault(key.arn, set()).add(_s3(bucket.region))
-        elif written:
+        elif isinstance(written, str) and written:
             duty.unknown_keys.add(written)
 
 
