@@ -34,8 +34,8 @@ class MultiRegionKeyPair(Construct):
 
     Stateful: every key. All are retained when they leave the template unless ``removal_policy`` says otherwise; data
     under a deleted key are lost once its last replica is deleted. A primary whose replicas still exist is unusable from
-    the moment its deletion is scheduled. Moving a replica to another stack or renaming the pair makes CloudFormation
-    replicate before it deletes, which KMS refuses: one replica in a Region.
+    the moment its deletion is scheduled. Moving a replica to another stack makes CloudFormation replicate before it
+    deletes, which KMS refuses: one replica in a Region. Renaming the pair makes new keys, which open nothing old.
 
     Other stacks read the keys' ids and ARNs by ``Fn::GetStackOutput``, which CloudFormation takes in the properties of
     resources only: an output of theirs can't pass them on, nor can ``Fn::Sub``.

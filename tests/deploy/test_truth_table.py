@@ -1,7 +1,8 @@
 """The truth tables of bucket and key, tried: deployed by the real CDK CLI to the embedded AWS, called with boto3.
 
-Who tries is an IAM user to whom IAM allows everything, or what the row says: only the policy of the bucket or of the
-key is left to refuse. The cells are those that the evaluator decides in truth_tables/.
+Who tries is an IAM user to whom IAM allows everything, or what the row says, or S3 as a replication role with every
+right: only the policy of the bucket or of the key is left to refuse. The cells are those that the evaluator decides in
+truth_tables/.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ _VERBATIM = (
     "AWS documents no reading; on the embedded AWS a policy sees the header verbatim, which is the row that is tried"
 )
 _SERVICE = "service principals never call on the embedded AWS"
-_REPLICA = "the embedded AWS doesn't replicate"
 _UPDATE = "the embedded AWS answers UpdateObjectEncryption with 501"
 _REGION = "S3 takes keys of its own Region only, whatever the key's policy"
 _NO_CALL = "nothing that S3 carries out on the embedded AWS calls this"
@@ -51,8 +51,6 @@ NOT_SHOWN = {
     "UploadPart: its upload's shown": "AWS documents no reading; on the embedded AWS a part has no encryption headers",
     "UpdateObjectEncryption, right key": _UPDATE,
     "UpdateObjectEncryption, wrong key": _UPDATE,
-    "ReplicateObject": _REPLICA,
-    "ReplicateDelete": _REPLICA,
     "log delivery": _SERVICE,
     "log delivery, other account": _SERVICE,
     "log delivery, other bucket": _SERVICE,
@@ -98,6 +96,7 @@ USERS = {
     "user": EVERYTHING,
     "user without IAM": ALL_OF_S3,
 }
+REPLICATED = "replicated-bucket"
 PARTNER = "stranger"  # of the other account, where everything is allowed to it
 S3_ENCRYPTION_CONTEXT = {S3_CONTEXT.removeprefix("kms:EncryptionContext:"): BUCKET}
 OLD_TLS = pytest.mark.skipif(not ssl.HAS_TLSv1_1, reason="TLS 1.1: this OpenSSL can't speak it")
@@ -138,6 +137,7 @@ class Deployment(NamedTuple):
     client: Callable[..., Any]
     buckets: dict[Mode, Bucket]
     keys: dict[str, Key]
+    replication_failures: Callable[[], list[dict[str, str]]]
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
         (stack,) = aws.client("cloudformation").describe_stacks(StackName="Tables")["Stacks"]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-        yield Deployment(client, _buckets(aws, outputs), _keys(aws, outputs))
+        _make_replication(aws)
+        yield Deployment(client, _buckets(aws, outputs), _keys(aws, outputs), aws.replication_failures)
 
 
 def _synthesize(directory: str) -> None:
@@ -203,6 +204,16 @@ def _user_of_the_other_account(aws: EmbeddedAws) -> Credentials:
     client.put_user_policy(UserName=PARTNER, PolicyName="inline", PolicyDocument=document)
     key = client.create_access_key(UserName=PARTNER)["AccessKey"]
     return Credentials(access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+
+
+def _make_replication(aws: EmbeddedAws) -> None:
+    """A bucket to replicate from, and the role that its rules name."""
+    s3, role = aws.client("s3"), ANY.replication_role.rpartition("/")[2]
+    s3.create_bucket(Bucket=REPLICATED)
+    s3.put_bucket_versioning(Bucket=REPLICATED, VersioningConfiguration={"Status": "Enabled"})
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "s3.amazonaws.com"}}
+    aws.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=_document(trust))
+    aws.client("iam").put_role_policy(RoleName=role, PolicyName="inline", PolicyDocument=_document(EVERYTHING))
 
 
 def _buckets(aws: EmbeddedAws, outputs: Mapping[str, str]) -> dict[Mode, Bucket]:
@@ -297,12 +308,16 @@ def _can_be_tried(row: Upload, target: Target) -> bool:
     """Whether a client can send the request, and the embedded AWS presents it as the row says."""
     verbatim = row.headers.presented_key_id in (None, row.headers.key_id)
     bare_part = row.settles_encryption or row.headers == Headers()
+    if row.principal == target.replication_role:
+        return row.action in REPLICATED_BY
     return row.action == "s3:PutObject" and verbatim and bare_part and _caller(row, target) is not None
 
 
 def _try_upload(deployed: Deployment, bucket: Bucket, name: str) -> str:
     """The cell: as the table writes it, or what is different."""
     row = uploads(bucket.target)[name]
+    if row.principal == bucket.target.replication_role:
+        return _try_replication(deployed, bucket, row.action)
     if row.headers.key_id == "alias/data":
         row = replace(row, headers=replace(row.headers, key_id=bucket.alias))
     try:
@@ -317,6 +332,46 @@ def _try_upload(deployed: Deployment, bucket: Bucket, name: str) -> str:
     if stored != row.headers.stored(bucket.default):
         return f"stored as {stored}"
     return outcome(row, Decision(allowed=True, why="S3 took it"), bucket.default)
+
+
+# What S3 does to the other bucket, as the role, after this has been done to an object in the first.
+REPLICATED_BY: dict[str, Callable[..., Any]] = {
+    "s3:ReplicateObject": lambda s3, headers, **where: s3.put_object(**where, Body=b"data", **headers),
+    "s3:ReplicateDelete": lambda s3, _headers, **where: s3.delete_object(**where),
+}
+
+
+def _try_replication(deployed: Deployment, bucket: Bucket, action: str) -> str:
+    s3, target, default = deployed.client("root", "s3"), bucket.target, bucket.default
+    rule: dict[str, Any] = {
+        "Priority": 1,
+        "Filter": {"Prefix": ""},
+        "Status": "Enabled",
+        "DeleteMarkerReplication": {"Status": "Enabled"},
+        "Destination": {"Bucket": target.bucket_arn},
+    }
+    headers = {"ServerSideEncryption": default.algorithm}
+    if default.key is not None:
+        # A replica is encrypted as its source is, under the key that the rule names.
+        headers["SSEKMSKeyId"] = target.wrong_key_arn
+        rule["SourceSelectionCriteria"] = {"SseKmsEncryptedObjects": {"Status": "Enabled"}}
+        rule["Destination"]["EncryptionConfiguration"] = {"ReplicaKmsKeyID": default.key}
+    configuration = {"Role": target.replication_role, "Rules": [rule]}
+    s3.put_bucket_replication(Bucket=REPLICATED, ReplicationConfiguration=configuration)
+
+    where = {"Key": f"customers/{target.bucket}"}
+    version = REPLICATED_BY[action](s3, headers, Bucket=REPLICATED, **where)["VersionId"]
+    failures = [each["message"] for each in deployed.replication_failures() if each["version"] == version]
+    if failures:
+        return "D" if f" may not {action} on " in failures[-1] else failures[-1]
+    found = s3.list_object_versions(Bucket=target.bucket, Prefix=where["Key"])
+    kind = "Versions" if action == "s3:ReplicateObject" else "DeleteMarkers"
+    if version not in [each["VersionId"] for each in found.get(kind, [])]:
+        return "not replicated"
+    if action == "s3:ReplicateDelete":
+        return "ok"
+    stored = _stored(deployed, s3.head_object(Bucket=target.bucket, **where, VersionId=version))
+    return "ok" if stored == default else f"stored as {stored}"
 
 
 def _store(deployed: Deployment, bucket: Bucket, name: str, row: Upload) -> Stored:
@@ -414,6 +469,26 @@ def test_a_missing_statement_is_seen(deployed: Deployment, sid: str) -> None:
         s3.put_bucket_policy(Bucket=bucket.target.bucket, Policy=policy)
     expected = bucket_table.expected(bucket.mode)
     assert {name: cell for name, cell in found.items() if cell != expected[name]} == WITHOUT[sid]
+
+
+def test_a_policy_that_refuses_replicas_is_seen(deployed: Deployment) -> None:
+    # In no mode's table there is one; without this, replication that nobody judges would pass.
+    bucket, s3 = deployed.buckets[MODES[0]], deployed.client("root", "s3")
+    policy = s3.get_bucket_policy(Bucket=bucket.target.bucket)["Policy"]
+    refusal = {
+        "Effect": "Deny",
+        "Principal": {"AWS": bucket.target.replication_role},
+        "Action": list(REPLICATED_BY),
+        "Resource": f"{bucket.target.bucket_arn}/*",
+    }
+    document = json.loads(policy)
+    document["Statement"].append(refusal)
+    s3.put_bucket_policy(Bucket=bucket.target.bucket, Policy=json.dumps(document))
+    try:
+        found = [_try_replication(deployed, bucket, action) for action in REPLICATED_BY]
+    finally:
+        s3.put_bucket_policy(Bucket=bucket.target.bucket, Policy=policy)
+    assert found == ["D", "D"]
 
 
 # The key's table

@@ -7,14 +7,15 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_s3 as s3
 
-from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket
+from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket, MultiRegionKeyPair
 from devtools.readme import PROOFS, README, with_tables
-from tests.synthesis import new_stack, template
+from tests.synthesis import Resources, new_stack, template
 
 _PROJECT = README.parent
 _TEXT = README.read_text()
@@ -60,6 +61,29 @@ def test_the_example_of_the_proofs() -> None:
         names["app"].synth()
 
 
+def test_the_example_in_several_regions() -> None:
+    (example,) = [each for each in code("python") if "MultiRegionKeyPair" in each]
+    (bucket,) = re.findall(r"`(EncryptedBucket\(ireland.*)`", _TEXT)
+    names: dict[str, Any] = {"EncryptedBucket": EncryptedBucket}
+    exec(example.replace("app.synth()", f"{bucket}\nassembly = app.synth()"), names)  # noqa: S102 - our own README
+    templates: dict[str, Resources] = {
+        name: names["assembly"].get_stack_by_name(name).template["Resources"] for name in ("Frankfurt", "Ireland")
+    }
+    sources = []
+    for name, kind in (("Frankfurt", "AWS::KMS::Key"), ("Ireland", "AWS::KMS::ReplicaKey")):
+        resources = templates[name].values()
+        (key,) = [each["Properties"] for each in resources if each["Type"] == kind]
+        (alias,) = [each["Properties"] for each in resources if each["Type"] == "AWS::KMS::Alias"]
+        assert alias["AliasName"] == "alias/Frankfurt/Orders"
+        assert f"`{alias['AliasName']}`" in _TEXT
+        sources.append(key.get("PrimaryKeyArn", {}))
+        assert key["Tags"] == [{"Key": "Name", "Value": "Frankfurt/Orders"}]
+        assert not [
+            each for each in resources if each["Type"].startswith(("AWS::Lambda", "AWS::CloudFormation", "Custom"))
+        ]
+    assert [list(source) for source in sources] == [[], ["Fn::GetStackOutput"]]
+
+
 def test_every_make_command_exists() -> None:
     targets = re.findall(r"^([a-z]+):", (_PROJECT / "Makefile").read_text(), re.MULTILINE)
     named = [shlex.split(line)[1] for block in code("sh") for line in block.splitlines() if line.startswith("make ")]
@@ -67,19 +91,20 @@ def test_every_make_command_exists() -> None:
     assert set(named) <= set(targets)
 
 
-@pytest.mark.parametrize("construct", [EncryptedBucket, CustomerManagedKey, AccessLogBucket])
+@pytest.mark.parametrize("construct", [EncryptedBucket, CustomerManagedKey, AccessLogBucket, MultiRegionKeyPair])
 def test_every_option_is_in_the_docstring(construct: type) -> None:
     options = [name for name in vars(construct)["__init__"].__annotations__ if name not in ("scope", "id", "return")]
     described = vars(construct)["__init__"].__doc__ or ""
     assert [name for name in options if f"\n            {name}: " not in described] == []
 
 
-def test_the_options_table_names_every_option() -> None:
-    table = _TEXT.split("| option |")[1].split("\n\n")[0]
-    options = [
-        name for name in vars(EncryptedBucket)["__init__"].__annotations__ if name not in ("scope", "id", "return")
-    ]
-    assert [name for name in options if f"`{name}`" not in table] == []
+@pytest.mark.parametrize(("number", "construct"), list(enumerate([EncryptedBucket, MultiRegionKeyPair])))
+def test_the_options_table_names_every_option(number: int, construct: type) -> None:
+    _, *tables = _TEXT.split("| option |")
+    rows = tables[number].split("\n\n")[0].splitlines()
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    options = {name for name in vars(construct)["__init__"].__annotations__ if name not in ("scope", "id", "return")}
+    assert named == options
 
 
 def test_the_refusal_it_quotes() -> None:
