@@ -21,7 +21,7 @@ from cdk_encrypted_data.proofs.iam.vocabulary import (
     nearest_action,
     nearest_condition_key,
 )
-from cdk_encrypted_data.proofs.rules.s3 import BUCKET_ACTIONS, OBJECT_ACTIONS
+from cdk_encrypted_data.proofs.subjects.s3 import BUCKET_ACTIONS, OBJECT_ACTIONS
 
 Json = Any
 

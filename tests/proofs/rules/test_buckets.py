@@ -15,7 +15,7 @@ from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly
 from cdk_encrypted_data.proofs.findings import Finding, Undecidable
 from cdk_encrypted_data.proofs.proof import Proof, prove
 from cdk_encrypted_data.proofs.rules import bucket_access, bucket_encryption, bucket_logs, bucket_settings, buckets
-from cdk_encrypted_data.proofs.rules.s3 import BUCKET_ACTIONS, OBJECT_ACTIONS
+from cdk_encrypted_data.proofs.subjects.s3 import BUCKET_ACTIONS, OBJECT_ACTIONS
 from tests.synthesis import new_stack, template
 
 Json = Any

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from cdk_encrypted_data.proofs import isolation
 from cdk_encrypted_data.proofs.cloudformation.assembly import StackTemplate
 from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Undecidable
 from cdk_encrypted_data.proofs.inventory import Inventory
 from cdk_encrypted_data.proofs.rules import isolation as rules
 from cdk_encrypted_data.proofs.spaces import Prover
+from cdk_encrypted_data.proofs.subjects import customers
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 Template = dict[str, Any]
@@ -122,8 +122,8 @@ def inventory(*parts: Template) -> Inventory:
     return Inventory(Assembly.of(stacks))
 
 
-def matrix(*parts: Template) -> isolation.Matrix:
-    return isolation.matrix(inventory(*parts), Prover())
+def matrix(*parts: Template) -> customers.Matrix:
+    return customers.matrix(inventory(*parts), Prover())
 
 
 def outcomes(*parts: Template) -> list[Outcome]:
@@ -211,9 +211,18 @@ def test_replicas_of_a_key_are_its_customers_too() -> None:
             id="Away", name="Away", template={"Resources": {"Replica": replica}}, account=ACCOUNT, region="us-west-2"
         ),
     ]
-    reached = isolation.matrix(Inventory(Assembly.of(stacks)), Prover()).reached
+    reached = customers.matrix(Inventory(Assembly.of(stacks)), Prover()).reached
     assert reached == {("GlobexJob", "AcmeJob"): ("decrypt with",)}
-    assert isolation.matrix(Inventory(Assembly.of(stacks[:1])), Prover()).reached == {}
+    assert customers.matrix(Inventory(Assembly.of(stacks[:1])), Prover()).reached == {}
+
+
+def test_customers_of_one_name_are_told_apart_by_their_stacks() -> None:
+    stacks = [
+        StackTemplate(id=name, name=name, template={"Resources": customer("Acme")}, account=ACCOUNT, region=region)
+        for name, region in (("Home", REGION), ("Away", "us-west-2"))
+    ]
+    found = customers.matrix(Inventory(Assembly.of(stacks)), Prover())
+    assert found.customers == ("AcmeJob of Home", "AcmeJob of Away")
 
 
 # What reaches.
@@ -384,10 +393,10 @@ def test_classes_of_roles_decide_what_each_role_would(seed: int, monkeypatch: py
     parts = randomly(seed)
     factored = matrix(*parts)
 
-    def each(self: isolation._Roles, owner: isolation.Customer, _thing: object) -> Iterable[tuple[list[Any], bool]]:
+    def each(self: customers._Roles, owner: customers.Customer, _thing: object) -> Iterable[tuple[list[Any], bool]]:
         return (([role], True) for role in self._roles if role.customer is not owner)
 
-    monkeypatch.setattr("cdk_encrypted_data.proofs.isolation._Roles.about", each)
+    monkeypatch.setattr("cdk_encrypted_data.proofs.subjects.customers._Roles.about", each)
     assert matrix(*parts) == factored
     assert factored.reached
 
@@ -395,7 +404,7 @@ def test_classes_of_roles_decide_what_each_role_would(seed: int, monkeypatch: py
 def requests(count: int, managed: Sequence[str]) -> tuple[int, int]:
     prover = Prover()
     parts = [customer(f"Customer{number}", managed=managed) for number in range(count)]
-    found = isolation.matrix(inventory(*parts), prover)
+    found = customers.matrix(inventory(*parts), prover)
     return prover.requests, found.pairs
 
 
@@ -412,7 +421,7 @@ def test_five_hundred_customers() -> None:
     parts = [customer(f"Customer{number}", managed=[GLUE_ROLE]) for number in range(500)]
     parts[7] = customer("Customer7", *own("Customer11"))
     prover = Prover()
-    found = isolation.matrix(inventory(*parts[:1], *parts[1:]), prover)
+    found = customers.matrix(inventory(*parts[:1], *parts[1:]), prover)
     assert found.pairs == 500 * 499
     assert "read" in found.reached["Customer7Job", "Customer11Job"]
     assert all("read" not in verbs for pair, verbs in found.reached.items() if pair[0] != "Customer7Job")

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from cdk_encrypted_data.proofs import candidates as pairing
 from cdk_encrypted_data.proofs.cloudformation.assembly import StackTemplate
 from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly
 from cdk_encrypted_data.proofs.inventory import Caller, Inventory
 from cdk_encrypted_data.proofs.rules import access, key_contexts, roles
 from cdk_encrypted_data.proofs.spaces import Prover
+from cdk_encrypted_data.proofs.subjects import candidates as pairing
 
 ACCOUNT, OTHER_ACCOUNT, REGION = "111122223333", "444455556666", "eu-central-1"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"

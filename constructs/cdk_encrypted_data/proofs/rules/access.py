@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from cdk_encrypted_data.proofs.attachments import compiled
-from cdk_encrypted_data.proofs.candidates import candidates
 from cdk_encrypted_data.proofs.cloudformation.resolution import Json, Resource, listed
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity, Undecidable, in_words, outcome
 from cdk_encrypted_data.proofs.iam import principals
@@ -18,9 +17,10 @@ from cdk_encrypted_data.proofs.iam.principals import Named, Principal
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.iam.statements import PolicyKind, Statement
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory, Key, Target
-from cdk_encrypted_data.proofs.outsiders import outsiders, without_owner
 from cdk_encrypted_data.proofs.spaces import TLS, Answer, Case, Prover
-from cdk_encrypted_data.proofs.uses import hangs_on_name, protected, through_s3, unsaid
+from cdk_encrypted_data.proofs.subjects.candidates import candidates
+from cdk_encrypted_data.proofs.subjects.outsiders import outsiders, without_owner
+from cdk_encrypted_data.proofs.subjects.uses import hangs_on_name, protected, through_s3, unsaid
 
 _S3_AND_KMS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"
 _BUCKET_KEYS: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html"

@@ -16,9 +16,9 @@ from cdk_encrypted_data.proofs.iam.principals import Kind
 from cdk_encrypted_data.proofs.iam.requests import Request, Said
 from cdk_encrypted_data.proofs.iam.statements import Statement
 from cdk_encrypted_data.proofs.inventory import STRANGER_ACCOUNT, Bucket, Caller, Inventory
-from cdk_encrypted_data.proofs.outsiders import outsiders
-from cdk_encrypted_data.proofs.rules.s3 import any_request, first_allowed, looks_at, objects, services
 from cdk_encrypted_data.proofs.spaces import Answer, Prover
+from cdk_encrypted_data.proofs.subjects.outsiders import outsiders
+from cdk_encrypted_data.proofs.subjects.s3 import any_request, first_allowed, looks_at, objects, services
 
 _BLOCK_PUBLIC_ACCESS: Final = (
     "https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html"

@@ -10,7 +10,8 @@ from cdk_encrypted_data.proofs.cloudformation.resolution import Opaque, Undecide
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity, Undecidable, in_words, outcome
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Encryption, Inventory, Key
-from cdk_encrypted_data.proofs.rules.s3 import (
+from cdk_encrypted_data.proofs.spaces import TLS, Answer, Prover
+from cdk_encrypted_data.proofs.subjects.s3 import (
     KEY_ID,
     SSE,
     SSE_C,
@@ -24,7 +25,6 @@ from cdk_encrypted_data.proofs.rules.s3 import (
     services,
     unsaid_account,
 )
-from cdk_encrypted_data.proofs.spaces import TLS, Answer, Prover
 
 _KMS_PAGE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"
 _HEADERS_PAGE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html"

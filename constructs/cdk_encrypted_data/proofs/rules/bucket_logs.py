@@ -10,8 +10,8 @@ from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity,
 from cdk_encrypted_data.proofs.iam import principals
 from cdk_encrypted_data.proofs.iam.statements import Statement
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory
-from cdk_encrypted_data.proofs.rules.s3 import LOG_DELIVERY, first_allowed, log_target, objects, relevant
 from cdk_encrypted_data.proofs.spaces import TLS, Prover
+from cdk_encrypted_data.proofs.subjects.s3 import LOG_DELIVERY, first_allowed, log_target, objects, relevant
 
 _LOGS_PAGE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html"
 

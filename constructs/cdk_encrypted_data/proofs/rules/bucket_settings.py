@@ -10,7 +10,8 @@ from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity,
 from cdk_encrypted_data.proofs.iam import principals
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory, Target
 from cdk_encrypted_data.proofs.rules.bucket_encryption import has_customer_key
-from cdk_encrypted_data.proofs.rules.s3 import (
+from cdk_encrypted_data.proofs.spaces import TLS, Prover
+from cdk_encrypted_data.proofs.subjects.s3 import (
     KEY_ID,
     LOG_DELIVERY,
     SSE,
@@ -20,7 +21,6 @@ from cdk_encrypted_data.proofs.rules.s3 import (
     log_target,
     relevant,
 )
-from cdk_encrypted_data.proofs.spaces import TLS, Prover
 
 _BUCKET_PAGE: Final = (
     "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html"

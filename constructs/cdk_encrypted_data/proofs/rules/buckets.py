@@ -13,7 +13,8 @@ from cdk_encrypted_data.proofs.iam.patterns import Unmodelled
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.iam.statements import PolicyKind, Statement
 from cdk_encrypted_data.proofs.inventory import Bucket, Inventory, Target
-from cdk_encrypted_data.proofs.rules.s3 import (
+from cdk_encrypted_data.proofs.spaces import TLS, Prover
+from cdk_encrypted_data.proofs.subjects.s3 import (
     BUCKET_ACTIONS,
     OBJECT_ACTIONS,
     any_request,
@@ -25,7 +26,6 @@ from cdk_encrypted_data.proofs.rules.s3 import (
     services,
     unsaid_account,
 )
-from cdk_encrypted_data.proofs.spaces import TLS, Prover
 
 _READ: Final = ("s3:GetObject",)
 _POLICY_LANGUAGE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-policy-language-overview.html"

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity, Undecidable, in_words
-from cdk_encrypted_data.proofs.glue import Secret, bucket_key, through_s3
 from cdk_encrypted_data.proofs.iam.documents import Policy, compile_policy
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.iam.statements import PolicyKind
 from cdk_encrypted_data.proofs.inventory import FULL_ACCESS, Bucket, Caller, Inventory, Key, Target
-from cdk_encrypted_data.proofs.isolation import Reach, matrix, reaches
-from cdk_encrypted_data.proofs.plaintext import Abilities, Means, keys_within
 from cdk_encrypted_data.proofs.spaces import TLS, Case, Prover
+from cdk_encrypted_data.proofs.subjects.customers import Reach, matrix, reaches
+from cdk_encrypted_data.proofs.subjects.glue import Secret, bucket_key, through_s3
+from cdk_encrypted_data.proofs.subjects.plaintext import Abilities, Means, keys_within
 
 __all__ = ["CHECKS", "RULES", "matrix"]
 

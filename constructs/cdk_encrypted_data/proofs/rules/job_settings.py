@@ -8,9 +8,9 @@ from typing import Final
 
 from cdk_encrypted_data.proofs.cloudformation.resolution import Json, Resource, StandIn, Undecided, truth
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity, Undecidable
-from cdk_encrypted_data.proofs.glue import BOOKMARKS, LOGS, S3, Job, Protection, glue, protections
 from cdk_encrypted_data.proofs.inventory import Inventory, Key
 from cdk_encrypted_data.proofs.spaces import Prover
+from cdk_encrypted_data.proofs.subjects.glue import BOOKMARKS, LOGS, S3, Job, Protection, glue, protections
 
 _SECURITY_CONFIGURATION: Final = "https://docs.aws.amazon.com/glue/latest/dg/encryption-security-configuration.html"
 _ARGUMENTS: Final = "https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-glue-arguments.html"

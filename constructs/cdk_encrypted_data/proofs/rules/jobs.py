@@ -9,7 +9,12 @@ from typing import Final
 
 from cdk_encrypted_data.proofs.cloudformation.resolution import Resource, StandIn, Undecided
 from cdk_encrypted_data.proofs.findings import Outcome, Rule, Severity, Undecidable, outcome
-from cdk_encrypted_data.proofs.glue import (
+from cdk_encrypted_data.proofs.iam import principals
+from cdk_encrypted_data.proofs.iam.documents import Policy
+from cdk_encrypted_data.proofs.iam.requests import Said
+from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory, Key, Target
+from cdk_encrypted_data.proofs.spaces import TLS, Answer, Prover
+from cdk_encrypted_data.proofs.subjects.glue import (
     LOGS,
     S3,
     Job,
@@ -20,11 +25,6 @@ from cdk_encrypted_data.proofs.glue import (
     protections,
     through_s3,
 )
-from cdk_encrypted_data.proofs.iam import principals
-from cdk_encrypted_data.proofs.iam.documents import Policy
-from cdk_encrypted_data.proofs.iam.requests import Said
-from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory, Key, Target
-from cdk_encrypted_data.proofs.spaces import TLS, Answer, Prover
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 _OF_LOGS: Final = ("Encrypt", "Decrypt", "GenerateDataKey", "ReEncryptFrom", "ReEncryptTo")

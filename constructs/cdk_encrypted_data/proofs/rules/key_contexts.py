@@ -11,18 +11,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from cdk_encrypted_data.proofs.candidates import Arns, candidates
 from cdk_encrypted_data.proofs.cloudformation.resolution import Resource
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity, Undecidable, in_words, outcome
 from cdk_encrypted_data.proofs.iam.conditions import Condition
 from cdk_encrypted_data.proofs.iam.documents import Policy
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.inventory import FULL_ACCESS, Bucket, Caller, Encryption, Inventory, Key, Target
-from cdk_encrypted_data.proofs.plaintext import keys_within
 from cdk_encrypted_data.proofs.rules.access import named_by
 from cdk_encrypted_data.proofs.rules.keys import PLACE
 from cdk_encrypted_data.proofs.spaces import TLS, Answer, Case, Prover
-from cdk_encrypted_data.proofs.uses import masters, protected, through_s3, unsaid
+from cdk_encrypted_data.proofs.subjects.candidates import Arns, candidates
+from cdk_encrypted_data.proofs.subjects.plaintext import keys_within
+from cdk_encrypted_data.proofs.subjects.uses import masters, protected, through_s3, unsaid
 from cdk_encrypted_data.proofs.witnesses import FRESH
 
 _CONTEXT: Final = "kms:EncryptionContext:aws:s3:arn"

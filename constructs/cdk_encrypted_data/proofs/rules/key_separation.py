@@ -13,7 +13,7 @@ from cdk_encrypted_data.proofs.iam.statements import Statement
 from cdk_encrypted_data.proofs.inventory import Caller, Inventory, Key
 from cdk_encrypted_data.proofs.rules.keys import BY_HAND, OF_ALIASES, PLACE, POWERS, USE, refusal
 from cdk_encrypted_data.proofs.spaces import Answer, Prover
-from cdk_encrypted_data.proofs.uses import delegates, people, rotates
+from cdk_encrypted_data.proofs.subjects.uses import delegates, people, rotates
 
 _GUIDE: Final = "https://docs.aws.amazon.com/kms/latest/developerguide"
 # What somebody who may change the policy can do as well, and what keeps a key working or shows what it is.

@@ -13,9 +13,9 @@ from cdk_encrypted_data.proofs.iam.conditions import Condition
 from cdk_encrypted_data.proofs.iam.principals import Kind
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory, Key, Target
-from cdk_encrypted_data.proofs.plaintext import keys_within
 from cdk_encrypted_data.proofs.spaces import TLS, Case, Prover
-from cdk_encrypted_data.proofs.uses import hangs_on_name, protected, unsaid
+from cdk_encrypted_data.proofs.subjects.plaintext import keys_within
+from cdk_encrypted_data.proofs.subjects.uses import hangs_on_name, protected, unsaid
 from cdk_encrypted_data.proofs.witnesses import TooManyError
 
 

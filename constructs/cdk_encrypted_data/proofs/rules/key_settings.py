@@ -11,7 +11,7 @@ from cdk_encrypted_data.proofs.iam.principals import Kind
 from cdk_encrypted_data.proofs.inventory import Bucket, Inventory, Key
 from cdk_encrypted_data.proofs.rules.keys import refusal
 from cdk_encrypted_data.proofs.spaces import Prover
-from cdk_encrypted_data.proofs.uses import Use, elsewhere, people, protected, rotates, through_s3, uses
+from cdk_encrypted_data.proofs.subjects.uses import Use, elsewhere, people, protected, rotates, through_s3, uses
 
 _GUIDE: Final = "https://docs.aws.amazon.com/kms/latest/developerguide"
 _REFERENCE: Final = "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference"

@@ -10,9 +10,9 @@ from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity,
 from cdk_encrypted_data.proofs.iam.principals import Kind
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory, Key
-from cdk_encrypted_data.proofs.outsiders import outsiders, without_owner
 from cdk_encrypted_data.proofs.spaces import Answer, Prover
-from cdk_encrypted_data.proofs.uses import delegates, masters, people, protected, rotates, through_s3, unsaid
+from cdk_encrypted_data.proofs.subjects.outsiders import outsiders, without_owner
+from cdk_encrypted_data.proofs.subjects.uses import delegates, masters, people, protected, rotates, through_s3, unsaid
 
 PLACE: Final = "Properties/KeyPolicy"
 USE: Final = ("kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo")

@@ -22,7 +22,8 @@ from cdk_encrypted_data.proofs.iam.principals import Named
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.iam.statements import PolicyKind, Statement
 from cdk_encrypted_data.proofs.inventory import FULL_ACCESS, Bucket, Caller, Inventory, Key, Target
-from cdk_encrypted_data.proofs.rules.copies import (
+from cdk_encrypted_data.proofs.spaces import TLS, Answer, Case, Prover
+from cdk_encrypted_data.proofs.subjects.copies import (
     Copy,
     UnsaidError,
     copies,
@@ -32,7 +33,6 @@ from cdk_encrypted_data.proofs.rules.copies import (
     once,
     uses_bucket_key,
 )
-from cdk_encrypted_data.proofs.spaces import TLS, Answer, Case, Prover
 
 _GUIDE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide"
 _PERMISSIONS: Final = f"{_GUIDE}/setting-repl-config-perm-overview.html"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cdk_encrypted_data.proofs.candidates import candidates
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity, Undecidable, in_words
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory, Key
 from cdk_encrypted_data.proofs.spaces import TLS, Answer, Prover
+from cdk_encrypted_data.proofs.subjects.candidates import candidates
 
 _USE: Final = ("kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt")
 _POWERS: Final = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:DisableKey")

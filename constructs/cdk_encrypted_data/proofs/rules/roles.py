@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Final
 
 from cdk_encrypted_data.proofs.attachments import UNDECIDED, compiled
-from cdk_encrypted_data.proofs.candidates import candidates
 from cdk_encrypted_data.proofs.cloudformation.resolution import Resource, truth
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity, Undecidable, in_words, outcome
 from cdk_encrypted_data.proofs.iam import principals
@@ -17,10 +16,11 @@ from cdk_encrypted_data.proofs.iam.principals import Kind
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.iam.statements import PolicyKind
 from cdk_encrypted_data.proofs.inventory import FULL_ACCESS, Bucket, Caller, Inventory, Target
-from cdk_encrypted_data.proofs.outsiders import principal_like
-from cdk_encrypted_data.proofs.plaintext import keys_within, looks_at
 from cdk_encrypted_data.proofs.spaces import TLS, Answer, Case, Prover
-from cdk_encrypted_data.proofs.uses import unsaid
+from cdk_encrypted_data.proofs.subjects.candidates import candidates
+from cdk_encrypted_data.proofs.subjects.outsiders import principal_like
+from cdk_encrypted_data.proofs.subjects.plaintext import keys_within, looks_at
+from cdk_encrypted_data.proofs.subjects.uses import unsaid
 
 _IAM: Final = "https://docs.aws.amazon.com/IAM/latest/UserGuide"
 _DATA: Final = ("s3:GetObject", "s3:PutObject")

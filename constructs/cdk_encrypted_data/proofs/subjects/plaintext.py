@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdk_encrypted_data.proofs.cloudformation.resolution import Resource, Undecided, listed
-from cdk_encrypted_data.proofs.glue import bucket_key, through_s3
 from cdk_encrypted_data.proofs.iam.documents import Policy
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.iam.statements import Statement
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Encryption, Inventory, Target
 from cdk_encrypted_data.proofs.spaces import TLS, Answer, Case, Prover
+from cdk_encrypted_data.proofs.subjects.glue import bucket_key, through_s3
 from cdk_encrypted_data.proofs.witnesses import variables
 
 _SSE: Final = "s3:x-amz-server-side-encryption"

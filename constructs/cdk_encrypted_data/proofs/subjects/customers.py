@@ -22,15 +22,15 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from cdk_encrypted_data.proofs.cloudformation.resolution import Undecided
-from cdk_encrypted_data.proofs.glue import BOOKMARKS, LOGS, S3, Job, Protection, Secret, bucket_key, glue
 from cdk_encrypted_data.proofs.iam.conditions import Condition
 from cdk_encrypted_data.proofs.iam.documents import Policy
 from cdk_encrypted_data.proofs.iam.patterns import ARN_PARTS, Context, Unmodelled
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.iam.statements import Statement
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory, Key, Target
-from cdk_encrypted_data.proofs.plaintext import Abilities, Means, keys_within, looks_at, tags
 from cdk_encrypted_data.proofs.spaces import TLS, Prover
+from cdk_encrypted_data.proofs.subjects.glue import BOOKMARKS, LOGS, S3, Job, Protection, Secret, bucket_key, glue
+from cdk_encrypted_data.proofs.subjects.plaintext import Abilities, Means, keys_within, looks_at, tags
 
 Thing: TypeAlias = "Bucket | Key | Secret"
 
@@ -116,13 +116,13 @@ def customers(inventory: Inventory) -> tuple[Customer, ...]:
     used = _Use(groups, inventory)
     found = [
         Customer(
-            _name(group),
+            name,
             tuple(group),
             tuple({job.role.principal.arn: job.role for job in group if isinstance(job.role, Caller)}.values()),
             tuple(used.own(number)),
             _fleet(group[0]),
         )
-        for number, group in enumerate(groups)
+        for number, (name, group) in enumerate(zip(_named(groups), groups, strict=True))
     ]
     sizes = collections.Counter(customer.fleet for customer in found)
     return tuple(customer for customer in found if sizes[customer.fleet] > 1)
@@ -239,8 +239,13 @@ def _under_keys(inventory: Inventory) -> dict[str, list[Thing]]:
     return found
 
 
-def _name(group: Sequence[Job]) -> str:
-    return _tag(group[0]) or group[0].resource.title
+def _named(groups: Iterable[Sequence[Job]]) -> Iterator[str]:
+    """Name each customer; two of one name, in templates without construct paths, are told apart by their stacks."""
+    firsts = [group[0] for group in groups]
+    names = [_tag(job) or job.resource.title for job in firsts]
+    count = collections.Counter(names)
+    for name, job in zip(names, firsts, strict=True):
+        yield name if count[name] == 1 else f"{name} of {job.resource.stack}"
 
 
 # Reaching.

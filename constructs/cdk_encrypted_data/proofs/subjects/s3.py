@@ -14,8 +14,8 @@ from cdk_encrypted_data.proofs.iam.principals import Kind
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.iam.statements import Statement
 from cdk_encrypted_data.proofs.inventory import FULL_ACCESS, Bucket, Caller, Inventory, Target
-from cdk_encrypted_data.proofs.outsiders import principal_like
 from cdk_encrypted_data.proofs.spaces import Answer, Prover
+from cdk_encrypted_data.proofs.subjects.outsiders import principal_like
 from cdk_encrypted_data.proofs.witnesses import variables
 
 SSE: Final = "s3:x-amz-server-side-encryption"

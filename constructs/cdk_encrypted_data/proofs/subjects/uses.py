@@ -11,7 +11,7 @@ from cdk_encrypted_data.proofs.cloudformation.resolution import Json, Opaque, Re
 from cdk_encrypted_data.proofs.iam.principals import Kind
 from cdk_encrypted_data.proofs.iam.requests import Said
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Encryption, Inventory, Key
-from cdk_encrypted_data.proofs.outsiders import principal_like
+from cdk_encrypted_data.proofs.subjects.outsiders import principal_like
 
 # The property that names the key, by type.
 _KEY_PROPERTIES: Final[Mapping[str, str]] = {
