@@ -43,14 +43,22 @@ def differences(before: Json, after: Json) -> Iterator[Difference]:
         return
     old, new = inventory_of(before), inventory_of(after)
     prover = Prover()
+    pairs = [(*pair, _written(*pair[0].identity) != _written(*pair[1].identity)) for pair in _callers(old, new)]
     for (was, target), (is_, same) in zip(_targets(old), _targets(new), strict=True):
+        touched = _written(target.policy) != _written(same.policy)
         for action in sorted(_actions(old, was) | _actions(new, is_)):
-            for one, other in _callers(old, new):
+            for one, other, changed in pairs:
+                if not (touched or changed):
+                    continue  # nothing that has a say differs
                 for was_decided, is_decided in prover.differences((one, target), (other, same), action):
                     if is_possible(is_decided.request):
                         words = f"{in_words(was_decided)}; then: {in_words(is_decided)}"
                         yield Difference(words, not is_decided.refused, other.resource is not None)
     yield from _trust_differences(old, new)
+
+
+def _written(*policies: Policy | None) -> Json:
+    return [statement.written for policy in policies if policy is not None for statement in policy.statements]
 
 
 def is_possible(request: Request) -> bool:

@@ -69,9 +69,9 @@ HARMLESS = (
         "S3 asks for these five alone; what administrators gain, their Deny takes",
     ),
     Harmless(
-        "with users|plain L2s|replicated.yaml",
+        "with users|replicated.yaml",
         # The statements about keys.
-        r"^(allow or deny every action|say \*) at ((Reader|Writer)Policy.*/2|ReaderDefault.*/1|Replication.*/3)/[AR]",
+        r"^(allow or deny every action|say \*) at ((Reader|Writer)Policy.*/2|Replication.*/3)/[AR]",
         "on keys, through S3 and for this bucket's objects: there S3's own permissions decide",
     ),
     Harmless(
