@@ -1,0 +1,157 @@
+"""A multi-Region key, a bucket in each of its Regions, and the hands that copy, change and break what is stored there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+from cdk_encrypted_data_client import EncryptedObjects, Location
+from devtools.embedded_aws.server import EmbeddedAws
+
+HOME, OTHER = "eu-central-1", "eu-west-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two locations on the embedded AWS."""
+
+    aws: EmbeddedAws
+    home: Location
+    other: Location
+    files: Path
+    s3: Any = field(repr=False)
+
+    def session(self) -> boto3.session.Session:
+        """Return a session as an application would have it, whatever this machine's configuration."""
+        configuration = self.files / "aws-config"
+        configuration.write_text(
+            f"[default]\nendpoint_url = {self.aws.endpoint_url}\n"
+            f"aws_access_key_id = {self.aws.root.access_key_id}\n"
+            f"aws_secret_access_key = {self.aws.root.secret_access_key}\n"
+        )
+        values = {"config_file": str(configuration), "profile": None, "ca_bundle": str(self.aws.ca_bundle)}
+        variables = {name: (None, None, value, None) for name, value in values.items()}
+        return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=variables))
+
+    def objects(self, *, purpose: str = "orders", state: Path | None = None, **options: Any) -> EncryptedObjects:  # noqa: ANN401
+        settings: dict[str, Any] = {
+            "locations": [self.home, self.other],
+            "session": self.session(),
+            "config": Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1}),
+            "state_directory": state or self.files / "state",
+        }
+        return EncryptedObjects(purpose=purpose, **settings | options)
+
+    def command(self, *, state: Path | None = None) -> list[str]:
+        """Return the arguments that every call of the command begins with."""
+        locations = [
+            argument
+            for each in (self.home, self.other)
+            for argument in ("--location", each.region, each.bucket, each.key_arn)
+        ]
+        return [*locations, "--purpose", "orders", "--state-directory", str(state or self.files / "state")]
+
+    def environment(self) -> dict[str, str]:
+        return self.aws.environment(region=HOME) | {"PYTHONPATH": "constructs"}
+
+    def replicate(self, name: str) -> None:
+        """Do what replication does: the stored bytes and metadata, as they are."""
+        stored = self.s3.get_object(Bucket=self.home.bucket, Key=name)
+        self.s3.put_object(Bucket=self.other.bucket, Key=name, Body=stored["Body"].read(), Metadata=stored["Metadata"])
+
+    def stored(self, name: str, **version: str) -> tuple[bytes, dict[str, str]]:
+        """Return what lies in the home bucket."""
+        stored = self.s3.get_object(Bucket=self.home.bucket, Key=name, **version)
+        return stored["Body"].read(), stored["Metadata"]
+
+    def store(self, name: str, body: bytes, metadata: dict[str, str]) -> None:
+        self.s3.put_object(Bucket=self.home.bucket, Key=name, Body=body, Metadata=metadata)
+
+    def uploads(self) -> list[str]:
+        """Return the names of uploads that are under way or were left."""
+        return [each["Key"] for each in self.s3.list_multipart_uploads(Bucket=self.home.bucket).get("Uploads", [])]
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws(region=HOME) as aws:
+        yield aws
+
+
+@pytest.fixture
+def pair(aws: EmbeddedAws, tmp_path: Path) -> Pair:
+    return new_pair(aws, tmp_path)
+
+
+def new_pair(aws: EmbeddedAws, files: Path, *, versions: bool = True) -> Pair:
+    """Make a key with a replica, and a bucket in each Region, for one test."""
+    primary = aws.client("kms").create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
+    replica = aws.client("kms").replicate_key(KeyId=primary, ReplicaRegion=OTHER)["ReplicaKeyMetadata"]["Arn"]
+    buckets = {}
+    for region in (HOME, OTHER):
+        s3 = aws.client("s3", region=region)
+        buckets[region] = f"b{os.urandom(8).hex()}-{region}"
+        s3.create_bucket(Bucket=buckets[region], CreateBucketConfiguration={"LocationConstraint": region})
+        if versions:
+            s3.put_bucket_versioning(Bucket=buckets[region], VersioningConfiguration={"Status": "Enabled"})
+    return Pair(
+        aws=aws,
+        home=Location(region=HOME, bucket=buckets[HOME], key_arn=primary),
+        other=Location(region=OTHER, bucket=buckets[OTHER], key_arn=replica),
+        files=files,
+        s3=aws.client("s3"),
+    )
+
+
+class Faults:
+    """Answers in place of AWS where a test wants it: installed in a session before clients are made."""
+
+    def __init__(self, session: boto3.session.Session) -> None:
+        self._rules: list[tuple[str, str, Callable[[], AWSResponse | None]]] = []
+        self.requests: list[tuple[str, str, str]] = []
+        for service in ("s3", "kms"):
+            session.events.register(f"before-send.{service}", self._answer)
+
+    def fail(self, service: str, region: str, how: Callable[[], AWSResponse | None]) -> None:
+        self._rules.append((service, region, how))
+
+    def end(self) -> None:
+        self._rules.clear()
+
+    def _answer(self, request: Any, event_name: str, **_event: object) -> AWSResponse | None:  # noqa: ANN401
+        _before, service, operation = event_name.split(".")
+        authorization = request.headers["Authorization"]
+        scope = (authorization.decode() if isinstance(authorization, bytes) else authorization).split("/")
+        self.requests.append((service, scope[2], operation))
+        for each, region, how in self._rules:
+            if (each, region) == (service, scope[2]):
+                answer = how()
+                if answer is not None:
+                    return answer
+        return None
+
+
+def status(code: int, error: str) -> Callable[[], AWSResponse]:
+    """Return what answers with an error, in the form of S3 (XML) and KMS (JSON) at once."""
+
+    class _Raw:
+        def __init__(self, body: bytes) -> None:
+            self._body = body
+
+        def stream(self, *_arguments: object, **_options: object) -> Iterator[bytes]:
+            yield self._body
+
+    def answer() -> AWSResponse:
+        xml = f"<Error><Code>{error}</Code><Message>as the test wants</Message></Error>".encode()
+        return AWSResponse("https://test", code, {"x-amzn-errortype": error}, _Raw(xml))  # type: ignore[arg-type]
+
+    return answer
