@@ -37,6 +37,7 @@ _DEFAULTS = Config(
 )
 # How often a body may break off before its Region counts as failed: boto3 tries requests again, not what follows them.
 _BODIES = 2
+_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +109,8 @@ class EncryptedObjects:
     there (no connection, timeouts, 5xx, throttling, after boto3's own retries); the result's `region` and a warning of
     the logger `cdk_encrypted_data_client` say so. A refusal, an absent object and one that isn't authentic are answers:
     nobody else is asked. What another Region holds may be older: replication takes time. Writes and deletes go to the
-    home Region only, since whether they would come back from elsewhere, and what they would meet, is replication's affair:
-    another instance with another `home` writes there.
+    home Region only: whether they would come back from elsewhere, and what they would meet there, depends on how the
+    buckets replicate. Another instance with another `home` writes elsewhere.
 
     Args:
         locations: A bucket and a key for each Region that may be asked.
@@ -307,7 +308,7 @@ class EncryptedObjects:
         while True:
             page = self._failover.read(f"list of {prefix!r}", functools.partial(self._page, prefix, after))
             yield from page
-            if not page:
+            if len(page) < _PAGE:
                 return
             after = page[-1].name
 
@@ -463,7 +464,7 @@ class EncryptedObjects:
         return self._failover.read(name, attempt)
 
     def _page(self, prefix: str, after: str, location: Location) -> Sequence[Listed]:
-        where = {"Bucket": location.bucket, "Prefix": prefix, "StartAfter": after}
+        where = {"Bucket": location.bucket, "Prefix": prefix, "StartAfter": after, "MaxKeys": _PAGE}
         return [
             Listed(
                 name=each["Key"],

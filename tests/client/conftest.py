@@ -29,23 +29,12 @@ class Pair:
     other: Location
     files: Path
     s3: Any = field(repr=False)
-
-    def session(self) -> boto3.session.Session:
-        """Return a session as an application would have it, whatever this machine's configuration."""
-        configuration = self.files / "aws-config"
-        configuration.write_text(
-            f"[default]\nendpoint_url = {self.aws.endpoint_url}\n"
-            f"aws_access_key_id = {self.aws.root.access_key_id}\n"
-            f"aws_secret_access_key = {self.aws.root.secret_access_key}\n"
-        )
-        values = {"config_file": str(configuration), "profile": None, "ca_bundle": str(self.aws.ca_bundle)}
-        variables = {name: (None, None, value, None) for name, value in values.items()}
-        return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=variables))
+    session: boto3.session.Session = field(repr=False)
 
     def objects(self, *, purpose: str = "orders", state: Path | None = None, **options: Any) -> EncryptedObjects:  # noqa: ANN401
         settings: dict[str, Any] = {
             "locations": [self.home, self.other],
-            "session": self.session(),
+            "session": self.session,
             "config": Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1}),
             "state_directory": state or self.files / "state",
         }
@@ -87,29 +76,49 @@ def aws() -> Iterator[EmbeddedAws]:
         yield aws
 
 
+@pytest.fixture(scope="session")
+def keys(aws: EmbeddedAws) -> dict[str, str]:
+    """A multi-Region key and its replica; what needs one to itself makes it."""
+    kms = aws.client("kms")
+    primary = kms.create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
+    replica = kms.replicate_key(KeyId=primary, ReplicaRegion=OTHER)["ReplicaKeyMetadata"]["Arn"]
+    return {HOME: primary, OTHER: replica}
+
+
+@pytest.fixture(scope="session")
+def session(aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> boto3.session.Session:
+    return new_session(aws, tmp_path_factory.mktemp("configuration"))
+
+
+@pytest.fixture(scope="session")
+def s3(aws: EmbeddedAws) -> dict[str, Any]:
+    return {region: aws.client("s3", region=region) for region in (HOME, OTHER)}
+
+
 @pytest.fixture
-def pair(aws: EmbeddedAws, tmp_path: Path) -> Pair:
-    return new_pair(aws, tmp_path)
-
-
-def new_pair(aws: EmbeddedAws, files: Path, *, versions: bool = True) -> Pair:
-    """Make a key with a replica, and a bucket in each Region, for one test."""
-    primary = aws.client("kms").create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
-    replica = aws.client("kms").replicate_key(KeyId=primary, ReplicaRegion=OTHER)["ReplicaKeyMetadata"]["Arn"]
-    buckets = {}
+def pair(
+    aws: EmbeddedAws, keys: dict[str, str], session: boto3.session.Session, s3: dict[str, Any], tmp_path: Path
+) -> Pair:
+    """A bucket in each Region, for one test."""
+    locations = []
     for region in (HOME, OTHER):
-        s3 = aws.client("s3", region=region)
-        buckets[region] = f"b{os.urandom(8).hex()}-{region}"
-        s3.create_bucket(Bucket=buckets[region], CreateBucketConfiguration={"LocationConstraint": region})
-        if versions:
-            s3.put_bucket_versioning(Bucket=buckets[region], VersioningConfiguration={"Status": "Enabled"})
-    return Pair(
-        aws=aws,
-        home=Location(region=HOME, bucket=buckets[HOME], key_arn=primary),
-        other=Location(region=OTHER, bucket=buckets[OTHER], key_arn=replica),
-        files=files,
-        s3=aws.client("s3"),
+        bucket = f"b{os.urandom(8).hex()}-{region}"
+        s3[region].create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+        s3[region].put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        locations.append(Location(region=region, bucket=bucket, key_arn=keys[region]))
+    return Pair(aws=aws, home=locations[0], other=locations[1], files=tmp_path, s3=s3[HOME], session=session)
+
+
+def new_session(aws: EmbeddedAws, files: Path) -> boto3.session.Session:
+    """Make a session as an application would have it, whatever this machine's configuration."""
+    configuration = files / "config"
+    configuration.write_text(
+        f"[default]\nendpoint_url = {aws.endpoint_url}\n"
+        f"aws_access_key_id = {aws.root.access_key_id}\naws_secret_access_key = {aws.root.secret_access_key}\n"
     )
+    values = {"config_file": str(configuration), "profile": None, "ca_bundle": str(aws.ca_bundle)}
+    variables = {name: (None, None, value, None) for name, value in values.items()}
+    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=variables))
 
 
 class Faults:
@@ -118,8 +127,9 @@ class Faults:
     def __init__(self, session: boto3.session.Session) -> None:
         self._rules: list[tuple[str, str, Callable[[], AWSResponse | None]]] = []
         self.requests: list[tuple[str, str, str]] = []
+        answer: Any = self._answer  # boto3's types want None of a handler, botocore takes an answer
         for service in ("s3", "kms"):
-            session.events.register(f"before-send.{service}", self._answer)
+            session.events.register(f"before-send.{service}", answer)
 
     def fail(self, service: str, region: str, how: Callable[[], AWSResponse | None]) -> None:
         self._rules.append((service, region, how))
