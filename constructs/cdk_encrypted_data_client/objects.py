@@ -304,13 +304,11 @@ class EncryptedObjects:
         Raises:
             RefusedError, UnavailableError: as in `get`.
         """
-        after = ""
-        while True:
-            page = self._failover.read(f"list of {prefix!r}", functools.partial(self._page, prefix, after))
+        after, more = "", True
+        while more:
+            page, more = self._failover.read(f"list of {prefix!r}", functools.partial(self._page, prefix, after))
             yield from page
-            if len(page) < _PAGE:
-                return
-            after = page[-1].name
+            after = page[-1].name if page else after
 
     def delete(self, *, name: str, version_id: str | None = None) -> None:
         """Delete an object in the home Region's bucket; an absent one isn't an error.
@@ -463,17 +461,19 @@ class EncryptedObjects:
 
         return self._failover.read(name, attempt)
 
-    def _page(self, prefix: str, after: str, location: Location) -> Sequence[Listed]:
+    def _page(self, prefix: str, after: str, location: Location) -> tuple[Sequence[Listed], bool]:
         where = {"Bucket": location.bucket, "Prefix": prefix, "StartAfter": after, "MaxKeys": _PAGE}
-        return [
+        answer = self._plain(location).list_objects_v2(**where)
+        page = [
             Listed(
                 name=each["Key"],
                 region=location.region,
                 size=max(0, each["Size"] - TAG),
                 last_modified=each["LastModified"],
             )
-            for each in self._plain(location).list_objects_v2(**where).get("Contents", [])
+            for each in answer.get("Contents", [])
         ]
+        return page, bool(page) and answer["IsTruncated"]
 
 
 class _Nowhere:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.config import Config
 
 from cdk_encrypted_data_client import EncryptedObjects, Location
@@ -151,17 +152,20 @@ class Faults:
 
 
 def status(code: int, error: str) -> Callable[[], AWSResponse]:
-    """Return what answers with an error, in the form of S3 (XML) and KMS (JSON) at once."""
+    """Return what answers with an error, in the form of S3 (XML) and of KMS (a header)."""
+    xml = f"<Error><Code>{error}</Code><Message>as the test wants</Message></Error>".encode()
+    return lambda: AWSResponse("https://test", code, HTTPHeaders.from_pairs([("x-amzn-errortype", error)]), Raw(xml))
 
-    class _Raw:
-        def __init__(self, body: bytes) -> None:
-            self._body = body
 
-        def stream(self, *_arguments: object, **_options: object) -> Iterator[bytes]:
-            yield self._body
+def stored(body: bytes, metadata: dict[str, str], *, length: int | None = None) -> Callable[[], AWSResponse]:
+    """Return what answers as S3 does that holds this object; ``length`` announces more than comes."""
+    headers = [("content-length", str(len(body) if length is None else length))]
+    headers += [(f"x-amz-meta-{name}", value) for name, value in metadata.items()]
+    return lambda: AWSResponse("https://test", 200, HTTPHeaders.from_pairs(headers), Raw(body))
 
-    def answer() -> AWSResponse:
-        xml = f"<Error><Code>{error}</Code><Message>as the test wants</Message></Error>".encode()
-        return AWSResponse("https://test", code, {"x-amzn-errortype": error}, _Raw(xml))  # type: ignore[arg-type]
 
-    return answer
+class Raw(io.BytesIO):
+    """The body of an answer, as urllib3 gives it."""
+
+    def stream(self, *_arguments: object, **_options: object) -> Iterator[bytes]:
+        yield self.getvalue()
