@@ -25,15 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     options = _parser().parse_args(arguments)
     try:
-        objects = EncryptedObjects(
+        with EncryptedObjects(
             locations=[
                 Location(region=each[_REGION], bucket=each[_BUCKET], key_arn=each[_KEY]) for each in options.location
             ],
             purpose=options.purpose,
             home=options.home,
             state_directory=options.state_directory,
-        )
-        options.run(objects, options)
+        ) as objects:
+            options.run(objects, options)
     except KeyboardInterrupt:
         print("interrupted; nothing is left of it", file=sys.stderr)
         return _INTERRUPTED

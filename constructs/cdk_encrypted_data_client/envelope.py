@@ -136,6 +136,7 @@ class Envelope:
         self._local = threading.local()
         region = location.region
         s3, kms = (session.client(name, region_name=region, config=config) for name in ("s3", "kms"))
+        self._kms = kms
         events = s3.meta.events
         # Before the S3 encryption client's own, which decrypts.
         events.register_first("after-call.s3.GetObject", self._check)
@@ -169,13 +170,19 @@ class Envelope:
     def opened(self, name: str, *, version_id: str | None, seal: str | None) -> Iterator[Sealed]:
         """Get an object whose metadata are what they must be."""
         version = {} if version_id is None else {"VersionId": version_id}
-        self._local.name, self._local.wanted = name, seal
-        response = self._client.get_object(**self._where(name), **version, EncryptionContext=self._context(name))
+        self._local.name, self._local.wanted, self._local.body = name, seal, None
         try:
-            yield Sealed(response)
+            yield Sealed(self._client.get_object(**self._where(name), **version, EncryptionContext=self._context(name)))
         finally:
-            # What remains of a broken one must not be taken for the answer to the connection's next request.
-            response["Body"].close()
+            # What nobody read must not be taken for the answer to the connection's next request. The S3 encryption
+            # client forgets it when KMS refuses.
+            if self._local.body is not None:
+                self._local.body.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.wrapped_s3_client.close()
+        self._kms.close()
 
     def _where(self, name: str) -> dict[str, str]:
         return {"Bucket": self._location.bucket, "Key": name}
@@ -200,11 +207,8 @@ class Envelope:
         """Refuse metadata that aren't this object's, before KMS is asked and before anything is decrypted."""
         if parsed.get("Body") is None:
             return  # S3's own error
-        try:
-            self._check_metadata(self._local.name, parsed.get("Metadata") or {}, self._local.wanted)
-        except EncryptedDataError:
-            parsed["Body"].close()
-            raise
+        self._local.body = parsed["Body"]
+        self._check_metadata(self._local.name, parsed.get("Metadata") or {}, self._local.wanted)
 
     def _check_metadata(self, name: str, metadata: Mapping[str, str], wanted: str | None) -> None:
         found = {each for each in metadata if each.startswith("x-amz-")}

@@ -366,6 +366,21 @@ class EncryptedObjects:
                 record.remove()
         return count
 
+    def close(self) -> None:
+        """Close the connections; the end of a ``with`` block does it too."""
+        for envelope in self._envelopes.values():
+            envelope.close()
+        for client in self._plain_clients.values():
+            client.close()
+
+    def __enter__(self) -> EncryptedObjects:  # noqa: PYI034 - Self is newer than Python 3.10
+        """Return it, to be closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close the connections."""
+        self.close()
+
     # How
 
     def _connect(self) -> None:

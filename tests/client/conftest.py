@@ -1,10 +1,12 @@
-"""A multi-Region key, a bucket in each of its Regions, and the hands that copy, change and break what is stored there."""
+"""A multi-Region key, a bucket in each of its Regions, and hands that copy, change and break what is stored."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ class Pair:
     files: Path
     s3: Any = field(repr=False)
     session: boto3.session.Session = field(repr=False)
+    open: ExitStack = field(repr=False)
 
     def objects(self, *, purpose: str = "orders", state: Path | None = None, **options: Any) -> EncryptedObjects:  # noqa: ANN401
         settings: dict[str, Any] = {
@@ -39,7 +42,7 @@ class Pair:
             "config": Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1}),
             "state_directory": state or self.files / "state",
         }
-        return EncryptedObjects(purpose=purpose, **settings | options)
+        return self.open.enter_context(EncryptedObjects(purpose=purpose, **settings | options))
 
     def command(self, *, state: Path | None = None) -> list[str]:
         """Return the arguments that every call of the command begins with."""
@@ -88,7 +91,20 @@ def keys(aws: EmbeddedAws) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def session(aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> boto3.session.Session:
+    """One for all: what a session costs is the reading of botocore's descriptions of S3 and KMS."""
     return new_session(aws, tmp_path_factory.mktemp("configuration"))
+
+
+@pytest.fixture(scope="session")
+def faults_of_session(session: boto3.session.Session) -> Faults:
+    return Faults(session)
+
+
+@pytest.fixture
+def faults(faults_of_session: Faults) -> Iterator[Faults]:
+    faults_of_session.requests.clear()
+    yield faults_of_session
+    faults_of_session.end()
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +115,7 @@ def s3(aws: EmbeddedAws) -> dict[str, Any]:
 @pytest.fixture
 def pair(
     aws: EmbeddedAws, keys: dict[str, str], session: boto3.session.Session, s3: dict[str, Any], tmp_path: Path
-) -> Pair:
+) -> Iterator[Pair]:
     """A bucket in each Region, for one test."""
     locations = []
     for region in (HOME, OTHER):
@@ -107,7 +123,10 @@ def pair(
         s3[region].create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
         s3[region].put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         locations.append(Location(region=region, bucket=bucket, key_arn=keys[region]))
-    return Pair(aws=aws, home=locations[0], other=locations[1], files=tmp_path, s3=s3[HOME], session=session)
+    with ExitStack() as stack:
+        yield Pair(
+            aws=aws, home=locations[0], other=locations[1], files=tmp_path, s3=s3[HOME], session=session, open=stack
+        )
 
 
 def new_session(aws: EmbeddedAws, files: Path) -> boto3.session.Session:
@@ -152,9 +171,15 @@ class Faults:
 
 
 def status(code: int, error: str) -> Callable[[], AWSResponse]:
-    """Return what answers with an error, in the form of S3 (XML) and of KMS (a header)."""
-    xml = f"<Error><Code>{error}</Code><Message>as the test wants</Message></Error>".encode()
-    return lambda: AWSResponse("https://test", code, HTTPHeaders.from_pairs([("x-amzn-errortype", error)]), Raw(xml))
+    """Return what answers with an error of S3."""
+    xml = f"<Error><Code>{error}</Code><Message>as the test wants</Message></Error>"
+    return lambda: AWSResponse("https://test", code, HTTPHeaders(), Raw(xml.encode()))
+
+
+def kms_status(code: int, error: str) -> Callable[[], AWSResponse]:
+    """Return what answers with an error of KMS."""
+    text = json.dumps({"__type": error, "message": "as the test wants"})
+    return lambda: AWSResponse("https://test", code, HTTPHeaders(), Raw(text.encode()))
 
 
 def stored(body: bytes, metadata: dict[str, str], *, length: int | None = None) -> Callable[[], AWSResponse]:

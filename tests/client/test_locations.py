@@ -31,7 +31,10 @@ def test_a_pair_is_taken(tmp_path: Path) -> None:
     [
         ({"region": "Frankfurt"}, "region is 'Frankfurt'"),
         ({"bucket": "arn:aws:s3:::orders"}, "bucket is 'arn:aws:s3:::orders'"),
-        ({"key_arn": "arn:aws:kms:eu-central-1:111122223333:key/0b36dd9c-0b36-0b36-0b36-0b36dd9c0b36"}, "single-Region"),
+        (
+            {"key_arn": "arn:aws:kms:eu-central-1:111122223333:key/0b36dd9c-0b36-0b36-0b36-0b36dd9c0b3"},
+            "single-Region",
+        ),
         ({"key_arn": "arn:aws:kms:eu-central-1:111122223333:alias/orders"}, "allowed: the ARN of a multi-Region key"),
         ({"key_arn": _ID}, "allowed: the ARN of a multi-Region key"),
         ({"key_arn": _THERE["key_arn"]}, "replicate the key to eu-central-1"),

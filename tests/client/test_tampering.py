@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 
 from cdk_encrypted_data_client import (
@@ -17,27 +16,16 @@ from cdk_encrypted_data_client import (
     TamperedError,
     WrongPurposeError,
 )
-from devtools.embedded_aws.server import EmbeddedAws
-from tests.client.conftest import HOME, Faults, Pair, new_session, stored
+from tests.client.conftest import HOME, Faults, Pair, stored
 
 _DATA = b"thirty-two bytes that are secret"
 _Serve = Callable[[bytes, dict[str, str]], None]
 
 
 @pytest.fixture
-def own_session(aws: EmbeddedAws, tmp_path: Path) -> boto3.session.Session:
-    return new_session(aws, tmp_path)
-
-
-@pytest.fixture
-def faults(own_session: boto3.session.Session) -> Faults:
-    return Faults(own_session)
-
-
-@pytest.fixture
-def objects(pair: Pair, own_session: boto3.session.Session, faults: Faults) -> EncryptedObjects:
+def objects(pair: Pair, faults: Faults) -> EncryptedObjects:
     assert faults
-    return pair.objects(session=own_session)
+    return pair.objects()
 
 
 @pytest.fixture
@@ -191,7 +179,7 @@ def test_an_object_of_the_same_key_in_the_older_format(objects: EncryptedObjects
 def test_a_large_object_changed_near_its_end_leaves_nothing(
     objects: EncryptedObjects, pair: Pair, serve: _Serve, tmp_path: Path
 ) -> None:
-    data = random.Random(4).randbytes(9 * 2**20)
+    data = os.urandom(9 * 2**20)
     objects.put(name="n", data=data)
     body, metadata = pair.stored("n")
     serve(body[:-20] + bytes([body[-20] ^ 1]) + body[-19:], metadata)
