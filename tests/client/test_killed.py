@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -43,7 +44,5 @@ def test_nothing_is_left_of_what_is_killed(pair: Pair, kills: int) -> None:
     assert list((pair.files / "tmp").iterdir()) == []
     objects = pair.objects()
     assert objects.get(name="there").data == source.read_bytes()
-    try:
+    with contextlib.suppress(ObjectNotFoundError):
         assert objects.get(name="n").data == source.read_bytes()
-    except ObjectNotFoundError:
-        pass
