@@ -1,4 +1,4 @@
-"""What client-side encryption costs: our client, AWS's S3 encryption client used by hand, and plain boto3, side by side.
+"""What client-side encryption costs: our client, AWS's S3 encryption client by hand, and plain boto3, side by side.
 
 ``make benchmark`` runs it, against the embedded AWS over TLS. Its megabytes a second say as much about that server as
 about a client, so the processor time of the client's own process stands beside them: megabytes for each second of it.
@@ -114,7 +114,7 @@ def _measure(settings: dict[str, str]) -> None:
     os.truncate(source, size)
     if settings["direction"] == "get":
         # Put by another process, so that its memory isn't counted here.
-        subprocess.run(
+        subprocess.run(  # noqa: S603 - ourselves
             [sys.executable, "-m", "benchmarks.client", "--measure", json.dumps(settings | {"direction": "put"})],
             cwd=_PROJECT,
             check=True,

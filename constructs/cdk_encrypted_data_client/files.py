@@ -41,14 +41,12 @@ def landing(target: Path, journal: Journal) -> Iterator[io.BufferedRandom]:
         with journal.unfinished(kind="file", path=str(hidden.absolute())) as record, _removed(hidden, record):
             with os.fdopen(os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b") as file:
                 yield file
-                _store(file)
             hidden.replace(target)
     else:
         with os.fdopen(descriptor, "r+b") as file:
             yield file
-            _store(file)
+            file.flush()
             _name(descriptor, target, hidden, journal)
-    _sync(directory)
 
 
 def _nameless(directory: Path) -> int | None:
@@ -83,20 +81,6 @@ def _removed(hidden: Path, record: Record) -> Iterator[None]:
     finally:
         hidden.unlink(missing_ok=True)
         record.done = True
-
-
-def _store(file: io.BufferedRandom) -> None:
-    """See that the data are on the disk before the name is: a crash must not leave the name of an empty file."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Spool(io.RawIOBase):

@@ -80,7 +80,7 @@ class Journal:
 
     def abandoned(self) -> Iterator[Record]:
         """Yield the records of dead processes, each locked meanwhile."""
-        for path in sorted(self._directory.glob(f"*{_ENDING}")):
+        for path in self._paths():
             try:
                 descriptor = os.open(path, os.O_RDWR)
             except FileNotFoundError:
@@ -93,9 +93,14 @@ class Journal:
 
     def in_hand(self) -> Iterator[dict[str, str]]:
         """Yield what all records say, those of the living too."""
-        for path in self._directory.glob(f"*{_ENDING}"):
+        for path in self._paths():
             with contextlib.suppress(FileNotFoundError):
                 yield Record(path, -1).read()
+
+    def _paths(self) -> list[Path]:
+        # Looked at before each get: usually it is empty.
+        names = os.listdir(self._directory)  # noqa: PTH208 - makes no path of each
+        return [self._directory / name for name in names if name.endswith(_ENDING)]
 
     def _new(self) -> tuple[Path, int]:
         while True:

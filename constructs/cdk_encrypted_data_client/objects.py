@@ -178,7 +178,8 @@ class EncryptedObjects:
             SettingsError, RefusedError, UnavailableError: as in `put`.
         """
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - also a descriptor's path
-            return self._put(name, parts_of(file), os.fstat(file.fileno()).st_size, progress)
+            size = os.fstat(file.fileno()).st_size
+            return self._put(name, parts_of(file, size), size, progress)
 
     def put_stream(self, *, name: str, stream: Readable, progress: Progress | None = None) -> StoredObject:
         """Encrypt what a stream yields until it ends, of whatever length, and store it under a name.

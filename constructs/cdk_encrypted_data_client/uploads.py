@@ -32,13 +32,17 @@ class Readable(Protocol):
         """Return at most ``size`` bytes."""
 
 
-def parts_of(stream: Readable) -> Iterator[bytes | memoryview]:
-    """Yield parts of exactly 8 MiB, the last one shorter and perhaps empty."""
+def parts_of(stream: Readable, expected: int = PART) -> Iterator[bytes | memoryview]:
+    """Yield parts of exactly 8 MiB, the last one shorter and perhaps empty.
+
+    Of a file that is expected to be small no more room is asked for.
+    """
+    ask = min(PART, expected + 1)
     while True:
         pieces: list[bytes] = []
         missing = PART
         # A pipe or a socket returns what it has.
-        while missing and (piece := stream.read(missing)):
+        while missing and (piece := stream.read(min(missing, ask))):
             pieces.append(piece)
             missing -= len(piece)
         yield pieces[0] if len(pieces) == 1 else b"".join(pieces)

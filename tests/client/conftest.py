@@ -113,10 +113,16 @@ def s3(aws: EmbeddedAws) -> dict[str, Any]:
 
 
 @pytest.fixture
-def pair(
-    aws: EmbeddedAws, keys: dict[str, str], session: boto3.session.Session, s3: dict[str, Any], tmp_path: Path
+def pair(  # noqa: PLR0917
+    aws: EmbeddedAws,
+    keys: dict[str, str],
+    session: boto3.session.Session,
+    s3: dict[str, Any],
+    tmp_path: Path,
+    faults: Faults,
 ) -> Iterator[Pair]:
-    """A bucket in each Region, for one test."""
+    """A bucket in each Region, for one test; no fault of the test before is left."""
+    faults.end()
     locations = []
     for region in (HOME, OTHER):
         bucket = f"b{os.urandom(8).hex()}-{region}"

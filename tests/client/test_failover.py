@@ -55,7 +55,7 @@ _S3_ANSWERS: dict[str, tuple[_Fault, type[EncryptedDataError]]] = {
     "absent": (status(404, "NoSuchKey"), ObjectNotFoundError),
     "no bucket": (status(404, "NoSuchBucket"), RefusedError),
     "archived": (status(403, "InvalidObjectState"), RefusedError),
-    "a certificate that doesn't convince": (_raising(boto.SSLError(**_URL, error="")), RefusedError),
+    "a certificate that doesn't convince": (_raising(boto.SSLError(**_URL, error=OSError())), RefusedError),
     "no credentials": (_raising(boto.NoCredentialsError()), SettingsError),
 }
 _KMS_ANSWERS: dict[str, tuple[_Fault, type[EncryptedDataError]]] = {

@@ -23,8 +23,7 @@ _Serve = Callable[[bytes, dict[str, str]], None]
 
 
 @pytest.fixture
-def objects(pair: Pair, faults: Faults) -> EncryptedObjects:
-    assert faults
+def objects(pair: Pair) -> EncryptedObjects:
     return pair.objects()
 
 

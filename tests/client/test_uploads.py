@@ -20,8 +20,7 @@ _PART = 8 * 2**20
 
 
 @pytest.fixture
-def objects(pair: Pair, faults: Faults) -> EncryptedObjects:
-    assert faults
+def objects(pair: Pair) -> EncryptedObjects:
     return pair.objects()
 
 
