@@ -49,11 +49,11 @@ class _Size(NamedTuple):
 
 
 _SIZES = {
-    "64 KB": _Size(64 * _KB, 60, 5),
-    "1 MB": _Size(_MB, 30, 5),
-    "16 MB": _Size(16 * _MB, 4, 5),
-    "128 MB": _Size(128 * _MB, 1, 5),
-    "1024 MB": _Size(1024 * _MB, 1, 3),
+    "64 KB": _Size(64 * _KB, 60, 3),
+    "1 MB": _Size(_MB, 30, 3),
+    "16 MB": _Size(16 * _MB, 4, 3),
+    "128 MB": _Size(128 * _MB, 1, 3),
+    "1024 MB": _Size(1024 * _MB, 1, 1),
 }
 
 

@@ -35,7 +35,7 @@ def test_nothing_is_left_of_what_is_killed(pair: Pair, kills: int) -> None:
     # It says something only if many were killed in the middle, and some left an upload.
     killed = sum(count for what, count in seen.items() if what.endswith(": killed"))
     assert killed > kills // 4, seen
-    assert seen.pop("uploads that were left") > 0, seen
+    assert seen.pop("records that were left") > 0, seen
     assert killed + sum(count for what, count in seen.items() if what.endswith(": done")) == kills
     assert [what for what in seen if not what.endswith((": killed", ": done"))] == [], seen
     # After the next run, nothing.
