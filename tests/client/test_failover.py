@@ -177,6 +177,18 @@ def test_a_body_that_breaks_off_is_fetched_again_and_then_elsewhere(
     assert objects.get(name="n").region == OTHER
 
 
+def test_nothing_of_a_body_that_broke_off_is_left_in_another_regions_answer(
+    objects: EncryptedObjects, faults: Faults, pair: Pair, tmp_path: Path
+) -> None:
+    objects.put(name="n", data=b"older and shorter")
+    pair.replicate("n")
+    objects.put(name="n", data=bytes(3 * 2**20))
+    body, metadata = pair.stored("n")
+    faults.fail("s3", HOME, stored(body[: 2 * 2**20], metadata, length=len(body)))
+    assert objects.get_to_file(name="n", path=tmp_path / "n").size == 17
+    assert (tmp_path / "n").read_bytes() == b"older and shorter"
+
+
 def test_lists_fall_over_too(objects: EncryptedObjects, faults: Faults) -> None:
     faults.fail("s3", HOME, status(503, "SlowDown"))
     assert [(each.name, each.region) for each in objects.list()] == [("n", OTHER)]

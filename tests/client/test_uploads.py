@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import io
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,46 @@ def test_a_request_that_fails_leaves_nothing(
     assert pair.uploads() == []
     assert list(objects.list()) == []
     assert _records(pair) == []
+
+
+def test_an_upload_is_aborted_after_its_last_part_arrived(
+    objects: EncryptedObjects, faults: Faults, pair: Pair
+) -> None:
+    # A part that arrives later would stay, and cost.
+    ended: list[str] = []
+
+    def slowly() -> AWSResponse | None:
+        operation = faults.requests[-1][2]
+        first = operation == "UploadPart" and [each[2] for each in faults.requests].count("UploadPart") == 1
+        if operation == "UploadPart" and not first:
+            time.sleep(0.5)
+        ended.append(operation)
+        return status(403, "AccessDenied")() if first else None
+
+    faults.fail("s3", HOME, slowly)
+    with pytest.raises(RefusedError):
+        objects.put(name="n", data=bytes(3 * _PART))
+    assert ended.count("UploadPart") > 1
+    assert ended[-1] == "AbortMultipartUpload"
+    assert pair.uploads() == []
+
+
+def test_a_record_that_is_cleaned_up_before_it_is_locked_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, lock, locked = Journal(tmp_path), fcntl.flock, []
+
+    def too_late(descriptor: int, how: int) -> None:
+        if not locked:
+            for path in tmp_path.iterdir():
+                path.unlink()
+        locked.append(descriptor)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", too_late)
+    with journal.unfinished(kind="upload", name="n"):
+        assert [each["name"] for each in journal.in_hand()] == ["n"]
+    assert len(locked) == 2
 
 
 def test_what_couldnt_be_aborted_is_aborted_by_the_next_put(
