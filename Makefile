@@ -37,10 +37,11 @@ snapshots: install  ## accept the templates as they are now; review the diff
 readme: install  ## the tables in README.md and docs/proofs.md
 	$(BIN)/python -m devtools.readme
 
-benchmark: install  ## what a synth costs, against the same resources by hand, and what the proofs cost
+benchmark: install  ## what a synth, the proofs and encrypting in the application cost, against doing it by hand
 	$(BIN)/python benchmarks/synth.py
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.proofs
+	PYTHONPATH=constructs $(BIN)/python -m benchmarks.client
 
 wheel: install  ## the library as a wheel in dist/
 	$(BIN)/python -m build --no-isolation --outdir dist

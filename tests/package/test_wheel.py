@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_LIBRARY = _PROJECT / "constructs" / "cdk_encrypted_data"
+_SOURCE = _PROJECT / "constructs"
+_PACKAGES = ("cdk_encrypted_data", "cdk_encrypted_data_client")
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +59,16 @@ def test_the_wheel_holds_the_library_its_types_and_its_licence_and_nothing_else(
     with zipfile.ZipFile(wheel) as content:
         files = {PurePosixPath(name) for name in content.namelist()}
     source = {
-        PurePosixPath("cdk_encrypted_data", each.relative_to(_LIBRARY).as_posix())
-        for each in (*_LIBRARY.rglob("*.py"), _LIBRARY / "py.typed")
+        PurePosixPath(each.relative_to(_SOURCE).as_posix())
+        for package in _PACKAGES
+        for each in (*(_SOURCE / package).rglob("*.py"), _SOURCE / package / "py.typed")
     }
-    library = {each for each in files if each.parts[0] == "cdk_encrypted_data"}
+    library = {each for each in files if each.parts[0] in _PACKAGES}
     assert library == source
     (information,) = {each.parts[0] for each in files - library}
     assert re.fullmatch(r"cdk_encrypted_data-.*\.dist-info", information)
     about = {str(each.relative_to(information)) for each in files - library}
-    assert about == {"METADATA", "WHEEL", "RECORD", "licenses/LICENSE"}
+    assert about == {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
 
 
 def test_the_source_archive_holds_what_the_wheel_is_built_from(dist: Path) -> None:
@@ -85,11 +87,19 @@ def test_it_leaves_the_versions_of_the_cdk_to_the_app(metadata: Message) -> None
     # A range with both ends: an exact pin would collide with the app's own, an open end with the next major version.
     wanted = {}
     for requirement in metadata.get_all("Requires-Dist", []):
+        if "extra ==" in requirement:
+            continue
         parts = re.fullmatch(r"([A-Za-z0-9-]+)(.*)", requirement)
         assert parts is not None
         wanted[parts[1]] = sorted(re.findall(r"<(?=\d)|>=|==|~=|!=|;", parts[2]))
     # No cdk-nag and no boto3: neither a checker nor an AWS client is forced on the app.
     assert wanted == {"aws-cdk-lib": ["<", ">="], "constructs": ["<", ">="]}
+
+
+def test_the_client_brings_what_it_needs_as_an_extra(metadata: Message) -> None:
+    extra = [each for each in metadata.get_all("Requires-Dist", []) if "extra == 'client'" in each]
+    names = {re.split(r"[^A-Za-z0-9-]", each)[0] for each in extra}
+    assert names == {"amazon-s3-encryption-client-python", "boto3", "cryptography", "rich"}
 
 
 def test_it_shows_the_readme_and_its_licence(metadata: Message) -> None:

@@ -56,7 +56,7 @@ def ciphertext_is_authenticated() -> None:
                 "IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this.", 400
             )
         blob = sealed[:-_TAG]
-        if key and not hmac.compare_digest(_seal(key, blob, request), sealed):
+        if not key or not hmac.compare_digest(_seal(key, blob, request), sealed):
             return error_response_json("InvalidCiphertextException", "", 400)
         return decrypt({**request, "CiphertextBlob": base64.b64encode(blob).decode()})
 
