@@ -16,6 +16,8 @@ from cdk_encrypted_data import (
     EncryptedBucket,
     MultiRegionKeyPair,
     ObjectEvents,
+    ReplicatedEncryptedBuckets,
+    ReplicationDirection,
     ServerSideEncryption,
     UploadPolicy,
 )
@@ -68,6 +70,36 @@ def pair(context: dict[str, Any]) -> dict[str, Any]:
         key.allow_cloudwatch_logs(log_group_name="/acme/*")
         EncryptedBucket(stack, "Data", key=key)
     return {stack.stack_name: template(stack) for stack in stacks}
+
+
+def replicated(context: dict[str, Any], *, granted: bool) -> dict[str, Any]:
+    """Return the templates of buckets that replicate one way, and both ways."""
+    app = cdk.App(context=context)
+    home, *away = stacks = [
+        cdk.Stack(app, region, env=cdk.Environment(account="111122223333", region=region))
+        for region in ("eu-central-1", "eu-west-1", "us-east-1")
+    ]
+    for direction in ReplicationDirection:
+        buckets = ReplicatedEncryptedBuckets(
+            home, direction.name, bucket_name_prefix=direction.value, replicas=away, direction=direction
+        )
+        if granted:
+            buckets.grant_read(iam.ManagedPolicy(home, f"Read{direction.name}"))
+    return {stack.stack_name: template(stack) for stack in stacks}
+
+
+def test_all_flags_and_none_give_replicated_buckets_the_same_templates() -> None:
+    # Without grants: a flag lets the CDK merge their statements.
+    with_all, with_none = replicated(FLAGS, granted=False), replicated({}, granted=False)
+    for region, whole in with_none.items():
+        for section in ("Resources", "Outputs"):
+            assert with_all[region].get(section) == whole.get(section)
+
+
+@pytest.mark.parametrize("strength", ["strong", "weak", "both"])
+def test_replicated_buckets_refer_weakly_whatever_the_app_prefers(strength: str) -> None:
+    context = {"@aws-cdk/core:defaultCrossStackReferences": strength}
+    assert replicated(context, granted=True) == replicated({}, granted=True)
 
 
 def test_all_flags_and_none_give_a_pair_the_same_templates() -> None:

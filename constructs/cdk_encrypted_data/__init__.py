@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.access_log_bucket import AccessLogBucket
     from cdk_encrypted_data.choices import (
         CustomerProvidedKeys,
+        DeleteMarkers,
         MinimumTlsVersion,
         ObjectEvents,
+        ObjectLock,
+        ReplicationDirection,
+        ReplicationTime,
         ServerSideEncryption,
         UploadPolicy,
     )
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
+    from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
 
 __version__ = "0.1.0"
 
@@ -28,11 +33,16 @@ __all__ = [
     "AccessLogBucket",
     "CustomerManagedKey",
     "CustomerProvidedKeys",
+    "DeleteMarkers",
     "EncryptedBucket",
     "EncryptionProofs",
     "MinimumTlsVersion",
     "MultiRegionKeyPair",
     "ObjectEvents",
+    "ObjectLock",
+    "ReplicatedEncryptedBuckets",
+    "ReplicationDirection",
+    "ReplicationTime",
     "ServerSideEncryption",
     "UploadPolicy",
     "__version__",
@@ -42,11 +52,16 @@ _MODULES = {
     "AccessLogBucket": "access_log_bucket",
     "CustomerManagedKey": "customer_managed_key",
     "CustomerProvidedKeys": "choices",
+    "DeleteMarkers": "choices",
     "EncryptedBucket": "encrypted_bucket",
     "EncryptionProofs": "encryption_proofs",
     "MinimumTlsVersion": "choices",
     "MultiRegionKeyPair": "multi_region_key_pair",
     "ObjectEvents": "choices",
+    "ObjectLock": "choices",
+    "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
+    "ReplicationDirection": "choices",
+    "ReplicationTime": "choices",
     "ServerSideEncryption": "choices",
     "UploadPolicy": "choices",
 }

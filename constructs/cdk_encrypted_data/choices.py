@@ -56,3 +56,38 @@ class ObjectEvents(Enum):
     EVENT_BRIDGE = "event-bridge"
     """To Amazon EventBridge of the account, all events. It excludes the L2's own notifications: S3 has one
     configuration of both, and the CDK would write it without EventBridge."""
+
+
+class ReplicationDirection(Enum):
+    """Which of several buckets replicate."""
+
+    ONE_WAY = "one-way"
+    """The first one, to each of the others."""
+    BOTH_WAYS = "both-ways"
+    """Each, to all others: what is stored in any Region is in all of them, and so are later changes of its tags."""
+
+
+class DeleteMarkers(Enum):
+    """What an object's deletion does to its replicas. It erases none: the older versions stay, here and there."""
+
+    REPLICATED = "replicated"
+    """The replicas are hidden by a delete marker as well."""
+    NOT_REPLICATED = "not-replicated"
+    """The replicas stay as they are: what is deleted by mistake is still read in the other Regions."""
+
+
+class ReplicationTime(Enum):
+    """How soon S3 replicates."""
+
+    BEST_EFFORT = "best-effort"
+    """Most objects within 15 minutes, without a promise of AWS."""
+    WITHIN_15_MINUTES = "within-15-minutes"
+    """S3 Replication Time Control: 99.9 percent within 15 minutes by AWS's service level agreement, for a price."""
+
+
+class ObjectLock(Enum):
+    """Whether objects can be locked against deletion. A bucket's lock can't be switched off again."""
+
+    OFF = "off"
+    ON = "on"
+    """Whoever stores an object may give it a retention or a legal hold, and replicas get the same."""

@@ -139,24 +139,21 @@ class EncryptedBucket(Construct):
             ValueError: If an argument is out of bounds, or two contradict each other.
         """
         validation.check_choice(id, "encryption", encryption, ServerSideEncryption)
-        validation.check_choice(id, "upload_policy", upload_policy, UploadPolicy)
-        validation.check_choice(id, "customer_provided_keys", customer_provided_keys, CustomerProvidedKeys)
-        validation.check_choice(id, "minimum_tls_version", minimum_tls_version, MinimumTlsVersion)
-        validation.check_choice(id, "object_events", object_events, ObjectEvents)
+        check_options_of_storage(
+            id,
+            upload_policy=upload_policy,
+            customer_provided_keys=customer_provided_keys,
+            minimum_tls_version=minimum_tls_version,
+            noncurrent_version_expiration=noncurrent_version_expiration,
+            abort_incomplete_multipart_upload_after=abort_incomplete_multipart_upload_after,
+            lifecycle_rules=lifecycle_rules,
+            cors=cors,
+            object_events=object_events,
+            removal_policy=removal_policy,
+        )
         validation.check_optional_text(id, "bucket_name", bucket_name, validation.BUCKET_NAME)
         validation.check_optional_text(id, "bucket_name_prefix", bucket_name_prefix, validation.BUCKET_NAME_PREFIX)
         validation.check_optional_text(id, "access_log_prefix", access_log_prefix, validation.LOG_PREFIX)
-        validation.check_list(
-            id, "lifecycle_rules", lifecycle_rules, s3.LifecycleRule, allowed="a list of s3.LifecycleRule"
-        )
-        validation.check_list(id, "cors", cors, s3.CorsRule, allowed="a list of s3.CorsRule")
-        validation.check_days(
-            id, "noncurrent_version_expiration", noncurrent_version_expiration, NONCURRENT_VERSION_DAYS
-        )
-        validation.check_days(
-            id, "abort_incomplete_multipart_upload_after", abort_incomplete_multipart_upload_after, ABORT_UPLOAD_DAYS
-        )
-        validation.check_removal_policy(id, "removal_policy", removal_policy)
         of_a_key: dict[str, object] = {
             "key_administrators": key_administrators,
             "key_users": key_users,
@@ -178,7 +175,6 @@ class EncryptedBucket(Construct):
         validation.check_not_both(
             id, "bucket_name_prefix", bucket_name_prefix, other="bucket_name", other_value=bucket_name
         )
-        _check_rule_ids(id, lifecycle_rules)
         here = pseudo_parameters()
         name = f"{bucket_name_prefix}-{here.account}-{here.region}-an" if bucket_name_prefix else bucket_name
         if bucket_name_prefix is not None:
@@ -188,6 +184,7 @@ class EncryptedBucket(Construct):
         _check_access_logs(id, access_log_bucket, access_log_prefix, scope)
 
         super().__init__(scope, id)
+        self._name_prefix = bucket_name_prefix
         self._managed_key = key if isinstance(key, ManagedKey) else None
         if key is None and encryption is not ServerSideEncryption.SSE_S3:
             self._managed_key = CustomerManagedKey(
@@ -383,7 +380,7 @@ class EncryptedBucket(Construct):
         validation.check_grantee(owner, grantee, account=stack.account)
         key_arn = self._key.key_arn if self._key else None
         # The bucket's Region, wherever the grantee's policy is.
-        permissions = permissions_for(self._bucket.bucket_arn, pattern, key_arn=key_arn, region=stack.region)
+        permissions = permissions_for(self._arn_for(grantee), pattern, key_arn=key_arn, region=stack.region)
         if self._managed_key is not None and any(permission.resource == key_arn for permission in permissions):
             self._managed_key.check_grantee(grantee)
         grants = [
@@ -398,6 +395,16 @@ class EncryptedBucket(Construct):
         if not all(grant.success for grant in grants):
             raise validation.unable_to_grant(owner, grantee)
         return functools.reduce(iam.Grant.combine, grants)
+
+    def _arn_for(self, grantee: iam.IGrantable) -> str:
+        """Return the bucket's ARN as the policy of a grantee can name it."""
+        here, there = cdk.Stack.of(self), validation.stack_of(grantee)
+        regional = self._name_prefix and not validation.is_token(here.account + here.region)
+        if there is None or there.region == here.region or not regional:
+            return self._bucket.bucket_arn
+        # The CDK refers to a bucket of another Region by its name, and doesn't know the one that S3 makes of a prefix.
+        name = f"{self._name_prefix}-{here.account}-{here.region}-an"
+        return f"arn:{pseudo_parameters().partition}:s3:::{name}"
 
     def _warn_of_key_policy(self, what: str, purpose: str, statements: Sequence[policies.Statement]) -> None:
         wanted = json.dumps(cdk.Stack.of(self).resolve(statements))
@@ -422,6 +429,38 @@ class _NoOtherNotifications:
             "allowed: one of the two; let a rule of EventBridge do what the notification does"
         )
         return [message]
+
+
+def check_options_of_storage(
+    owner: str,
+    *,
+    upload_policy: object,
+    customer_provided_keys: object,
+    minimum_tls_version: object,
+    noncurrent_version_expiration: cdk.Duration | None,
+    abort_incomplete_multipart_upload_after: cdk.Duration | None,
+    lifecycle_rules: Sequence[s3.LifecycleRule],
+    cors: Sequence[s3.CorsRule],
+    object_events: object,
+    removal_policy: object,
+) -> None:
+    """Refuse options that no bucket can have, whatever its name and key."""
+    validation.check_choice(owner, "upload_policy", upload_policy, UploadPolicy)
+    validation.check_choice(owner, "customer_provided_keys", customer_provided_keys, CustomerProvidedKeys)
+    validation.check_choice(owner, "minimum_tls_version", minimum_tls_version, MinimumTlsVersion)
+    validation.check_choice(owner, "object_events", object_events, ObjectEvents)
+    validation.check_list(
+        owner, "lifecycle_rules", lifecycle_rules, s3.LifecycleRule, allowed="a list of s3.LifecycleRule"
+    )
+    validation.check_list(owner, "cors", cors, s3.CorsRule, allowed="a list of s3.CorsRule")
+    validation.check_days(
+        owner, "noncurrent_version_expiration", noncurrent_version_expiration, NONCURRENT_VERSION_DAYS
+    )
+    validation.check_days(
+        owner, "abort_incomplete_multipart_upload_after", abort_incomplete_multipart_upload_after, ABORT_UPLOAD_DAYS
+    )
+    validation.check_removal_policy(owner, "removal_policy", removal_policy)
+    _check_rule_ids(owner, lifecycle_rules)
 
 
 def _check_key_options(id: str, options: dict[str, object], encryption: ServerSideEncryption) -> None:  # noqa: A002

@@ -50,6 +50,11 @@ class ManagedKey(Construct):
         return self._key
 
     @property
+    def names_its_users(self) -> bool:
+        """Whether the key's policy names who uses it, so that no grant lets anybody else."""
+        return bool(self._users)
+
+    @property
     def _owner(self) -> str:
         """What a refusal calls the construct."""
         return self.node.id

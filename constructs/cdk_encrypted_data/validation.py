@@ -24,6 +24,9 @@ _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 BUCKET_NAME_LENGTH = 63
 
+OBJECT_TAGS = 10
+"""How many tags an object can have."""
+
 
 class Text(NamedTuple):
     """A kind of text: its grammar, and how to say it to people."""
@@ -64,6 +67,22 @@ OBJECTS_KEY_PATTERN = Text(
     re.compile(r"(?!/)\S{1,1024}"),
     "1 to 1024 characters without spaces that don't begin with a slash; * stands for any characters",
     "write it as in reports/*",
+)
+OBJECT_KEY_PREFIX = Text(
+    # What IAM would take for a wildcard or a variable: the role's policy is limited to the prefix.
+    re.compile(r"(?!/)[^\s*?$\x00-\x1f]{1,512}"),
+    "1 to 512 characters without spaces, *, ? and $ that don't begin with a slash",
+    "write it as in reports/, or leave it out for all objects",
+)
+TAG_KEY = Text(
+    re.compile(r"(?!aws:)[\w\s+=.:/@-]{1,128}"),
+    "1 to 128 letters, digits, spaces and any of _.:/=+-@ that don't begin with aws:",
+    "name the tag as the objects have it",
+)
+TAG_VALUE = Text(
+    re.compile(r"[\w\s+=.:/@-]{0,256}"),
+    "0 to 256 letters, digits, spaces and any of _.:/=+-@",
+    "write the value as the objects have it",
 )
 SERVICE = Text(
     re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?"),
@@ -326,17 +345,37 @@ def check_grantee(owner: str, grantee: object, *, account: str) -> None:
 
 def check_grantee_place(owner: str, grantee: iam.IGrantable) -> None:
     """Refuse a grantee whose policy couldn't read outputs of other stacks: its own names no account or Region."""
+    stack = stack_of(grantee)
+    if stack is not None and (is_token(stack.account) or is_token(stack.region)):
+        raise refusal(
+            owner,
+            "grantee",
+            got=f"of {stack.node.path}, which names no account or Region",
+            allowed="roles, users, groups and policies in stacks with an account and a Region",
+            remedy="pass env=Environment(account=…, region=…) to the stack",
+        )
+
+
+def stack_of(grantee: iam.IGrantable) -> cdk.Stack | None:
+    """Return the stack that a grantee's policy is in, if it is a construct's."""
     # A managed policy is a construct, and the principal it stands for is none.
-    places = [cast("Construct", each) for each in (grantee, grantee.grant_principal) if hasattr(each, "node")]
-    for stack in map(cdk.Stack.of, places):
-        if is_token(stack.account) or is_token(stack.region):
-            raise refusal(
-                owner,
-                "grantee",
-                got=f"of {stack.node.path}, which names no account or Region",
-                allowed="roles, users, groups and policies in stacks with an account and a Region",
-                remedy="pass env=Environment(account=…, region=…) to the stack",
-            )
+    for each in (grantee, grantee.grant_principal):
+        if hasattr(each, "node"):
+            return cdk.Stack.of(cast("Construct", each))
+    return None
+
+
+def check_grantee_stack(owner: str, grantee: iam.IGrantable, earlier: Sequence[cdk.Stack]) -> None:
+    """Refuse a grantee whose policy is deployed before what it would name."""
+    stack = stack_of(grantee)
+    if stack is not None and any(stack is each for each in earlier):
+        raise refusal(
+            owner,
+            "grantee",
+            got=f"of {stack.node.path}, which is deployed before the source's stack",
+            allowed="roles, users, groups and policies in the source's stack or one deployed after it",
+            remedy="grant it the bucket of its own stack, by bucket_for",
+        )
 
 
 def unable_to_grant(owner: str, got: object) -> ValueError:
@@ -362,6 +401,27 @@ def check_encryption_context(owner: str, argument: str, context: object) -> None
             raise refusal(owner, argument, got=name, allowed=CONTEXT_NAME.allowed, remedy="write the name itself")
         check_text(owner, argument, name, CONTEXT_NAME)
         check_text(owner, argument, value, CONTEXT_VALUE)
+
+
+def check_known_text(owner: str, argument: str, value: object, kind: Text) -> None:
+    """Refuse text that isn't of this kind, and text that only the deployment knows."""
+    check_text(owner, argument, value, kind)
+    if is_token(str(value)):
+        raise refusal(
+            owner, argument, got="a token", allowed=f"{kind.allowed}, known before deployment", remedy="write it out"
+        )
+
+
+def check_tags(owner: str, argument: str, tags: object) -> None:
+    """Refuse tags of objects that a replication rule couldn't ask for."""
+    if tags is None:
+        return
+    if not isinstance(tags, Mapping) or not 1 <= len(tags) <= OBJECT_TAGS:
+        allowed = f"a dict of 1 to {OBJECT_TAGS} texts"
+        raise refusal(owner, argument, got=tags, allowed=allowed, remedy='write {"class": "public"}')
+    for name, value in tags.items():
+        check_known_text(owner, argument, name, TAG_KEY)
+        check_known_text(owner, argument, value, TAG_VALUE)
 
 
 def check_name_length(owner: str, argument: str, prefix: str, region: str) -> None:
@@ -390,33 +450,51 @@ def check_same_environment(owner: str, argument: str, other: cdk.Stack, *, here:
             )
 
 
-def check_replicas(owner: str, argument: str, replicas: object, *, primary: Construct) -> tuple[str, ...]:
-    """Refuse places for replicas that KMS wouldn't take; return the Regions, the primary's first."""
-    allowed = "stacks, or constructs in them, of other Regions of the primary's account and partition, one for each"
+class Replicated(NamedTuple):
+    """What is made in several Regions, as refusals call it."""
+
+    thing: str
+    first: str
+    whole: str
+    elsewhere: str
+
+
+KEYS = Replicated("key", "primary", "pair", "KMS replicates a key neither to another account nor to another partition")
+BUCKETS = Replicated("bucket", "source", "construct", "the buckets' policies and keys are for one account")
+
+
+def check_replicas(
+    owner: str, argument: str, replicas: object, *, primary: Construct, made: Replicated = KEYS
+) -> tuple[str, ...]:
+    """Refuse places for replicas in which they can't be made; return the Regions, the primary's first."""
+    allowed = (
+        f"stacks, or constructs in them, of other Regions of the {made.first}'s account and partition, one for each"
+    )
     if isinstance(replicas, (str, Construct)) or not isinstance(replicas, Sequence) or not replicas:
         raise refusal(owner, argument, got=replicas, allowed=f"a list of {allowed}", remedy="name at least one")
     for replica in replicas:
         check_instance(owner, argument, replica, Construct, allowed=allowed)
     first, *others = (
-        _stack_for_a_key(owner, "scope" if place is primary else argument, place) for place in (primary, *replicas)
+        _stack_for_one(owner, "scope" if place is primary else argument, place, made) for place in (primary, *replicas)
     )
     for stack in others:
-        _check_place_for_a_replica(owner, argument, stack, primary=first)
+        _check_place_for_a_replica(owner, argument, stack, primary=first, made=made)
     regions = tuple(stack.region for stack in (first, *others))
     for region in regions[1:]:
         if regions.count(region) > 1:
             raise refusal(
                 owner,
                 argument,
-                got=f"more than one key in {region}",
-                allowed="a Region for each key",
-                remedy="name one stack for each Region, and none for the primary's: its key is in the pair's own stack",
+                got=f"more than one {made.thing} in {region}",
+                allowed=f"a Region for each {made.thing}",
+                remedy=f"name one stack for each Region, and none for the {made.first}'s: its {made.thing} is in the "
+                f"{made.whole}'s own stack",
             )
     return regions
 
 
-def _stack_for_a_key(owner: str, argument: str, place: Construct) -> cdk.Stack:
-    """Return the stack of a place for one key of several; refuse one that isn't known to be in one Region."""
+def _stack_for_one(owner: str, argument: str, place: Construct, made: Replicated) -> cdk.Stack:
+    """Return the stack of a place for one of several; refuse one that isn't known to be in one Region."""
     if not any(cdk.Stack.is_stack(scope) for scope in place.node.scopes):
         raise refusal(
             owner,
@@ -432,7 +510,8 @@ def _stack_for_a_key(owner: str, argument: str, place: Construct) -> cdk.Stack:
             argument,
             got=f"{stack.node.path}, which names no account or Region",
             allowed="stacks with an account and a Region",
-            remedy="pass env=Environment(account=…, region=…) to the stack: a Region takes one key of the pair",
+            remedy=f"pass env=Environment(account=…, region=…) to the stack: a Region takes one {made.thing} of the "
+            f"{made.whole}",
         )
     if stack.nested:
         # Its outputs have no stack's name that a template could know: the CDK would copy them by a Lambda function.
@@ -441,18 +520,21 @@ def _stack_for_a_key(owner: str, argument: str, place: Construct) -> cdk.Stack:
             argument,
             got=f"{stack.node.path}, which is a nested stack",
             allowed="stacks that are deployed by themselves",
-            remedy="put the key into the stack around it: CloudFormation reads outputs of stacks that have a name",
+            remedy=f"put the {made.thing} into the stack around it: CloudFormation reads outputs of stacks that have a "
+            "name",
         )
     return stack
 
 
-def _check_place_for_a_replica(owner: str, argument: str, stack: cdk.Stack, *, primary: cdk.Stack) -> None:
+def _check_place_for_a_replica(
+    owner: str, argument: str, stack: cdk.Stack, *, primary: cdk.Stack, made: Replicated
+) -> None:
     if cdk.Stage.of(stack) is not cdk.Stage.of(primary):
         raise refusal(
             owner,
             argument,
             got=f"{stack.node.path}, which is in another Stage or app",
-            allowed="stacks that are deployed together with the primary's",
+            allowed=f"stacks that are deployed together with the {made.first}'s",
             remedy="put all of them into one Stage",
         )
     # By the Regions: without a feature flag a stack's own partition is a token. Of a new Region it is unknown.
@@ -463,7 +545,7 @@ def _check_place_for_a_replica(owner: str, argument: str, stack: cdk.Stack, *, p
             argument,
             got=f"{stack.node.path} in account {stack.account}, Region {stack.region}",
             allowed=f"stacks of account {primary.account} in the partition of {primary.region}",
-            remedy="KMS replicates a key neither to another account nor to another partition: make a key there",
+            remedy=f"{made.elsewhere}: make a {made.thing} there",
         )
 
 

@@ -13,7 +13,13 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_s3 as s3
 
-from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket, MultiRegionKeyPair
+from cdk_encrypted_data import (
+    AccessLogBucket,
+    CustomerManagedKey,
+    EncryptedBucket,
+    MultiRegionKeyPair,
+    ReplicatedEncryptedBuckets,
+)
 from devtools.readme import PROOFS, README, with_tables
 from tests.synthesis import Resources, new_stack, template
 
@@ -91,14 +97,19 @@ def test_every_make_command_exists() -> None:
     assert set(named) <= set(targets)
 
 
-@pytest.mark.parametrize("construct", [EncryptedBucket, CustomerManagedKey, AccessLogBucket, MultiRegionKeyPair])
+@pytest.mark.parametrize(
+    "construct",
+    [EncryptedBucket, CustomerManagedKey, AccessLogBucket, MultiRegionKeyPair, ReplicatedEncryptedBuckets],
+)
 def test_every_option_is_in_the_docstring(construct: type) -> None:
     options = [name for name in vars(construct)["__init__"].__annotations__ if name not in ("scope", "id", "return")]
     described = vars(construct)["__init__"].__doc__ or ""
     assert [name for name in options if f"\n            {name}: " not in described] == []
 
 
-@pytest.mark.parametrize(("number", "construct"), list(enumerate([EncryptedBucket, MultiRegionKeyPair])))
+@pytest.mark.parametrize(
+    ("number", "construct"), list(enumerate([EncryptedBucket, MultiRegionKeyPair, ReplicatedEncryptedBuckets]))
+)
 def test_the_options_table_names_every_option(number: int, construct: type) -> None:
     _, *tables = _TEXT.split("| option |")
     rows = tables[number].split("\n\n")[0].splitlines()

@@ -21,10 +21,15 @@ from cdk_encrypted_data import (
     AccessLogBucket,
     CustomerManagedKey,
     CustomerProvidedKeys,
+    DeleteMarkers,
     EncryptedBucket,
     MinimumTlsVersion,
     MultiRegionKeyPair,
     ObjectEvents,
+    ObjectLock,
+    ReplicatedEncryptedBuckets,
+    ReplicationDirection,
+    ReplicationTime,
     ServerSideEncryption,
     UploadPolicy,
 )
@@ -128,6 +133,33 @@ def fullest_pair(home: cdk.Stack, away: cdk.Stack) -> None:
     EncryptedBucket(away, "Data", key=key)
 
 
+def smallest_replicated(home: cdk.Stack, away: cdk.Stack) -> None:
+    ReplicatedEncryptedBuckets(home, "Data", bucket_name_prefix="acme", replicas=[away])
+
+
+def fullest_replicated(home: cdk.Stack, away: cdk.Stack) -> None:
+    buckets = ReplicatedEncryptedBuckets(
+        home,
+        "Data",
+        bucket_name_prefix="acme",
+        replicas=[away],
+        direction=ReplicationDirection.BOTH_WAYS,
+        delete_markers=DeleteMarkers.NOT_REPLICATED,
+        replication_time=ReplicationTime.WITHIN_15_MINUTES,
+        replica_storage_class=s3.StorageClass.INFREQUENT_ACCESS,
+        object_key_prefix="reports/",
+        object_tags={"class": "public"},
+        object_lock=ObjectLock.ON,
+        encryption=ServerSideEncryption.DSSE_KMS,
+        key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")],
+        key_rotation_period=cdk.Duration.days(180),
+        access_log_buckets=[AccessLogBucket(home, "Logs"), AccessLogBucket(away, "Logs")],
+        object_events=ObjectEvents.EVENT_BRIDGE,
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    buckets.grant_read_write(iam.ManagedPolicy(home, "Policy"))
+
+
 USES: dict[str, Callable[[cdk.Stack], object]] = {
     "CustomerManagedKey-smallest": lambda stack: CustomerManagedKey(stack, "Key"),
     "CustomerManagedKey-fullest": fullest_key,
@@ -147,13 +179,23 @@ def test_construct(use: str, snapshot: SnapshotAssertion) -> None:
 @pytest.mark.parametrize("region", ["eu-central-1", "eu-west-1"])
 @pytest.mark.parametrize("use", [smallest_pair, fullest_pair])
 def test_pair(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot: SnapshotAssertion) -> None:
+    assert in_two_regions(use, region) == snapshot
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "eu-west-1"])
+@pytest.mark.parametrize("use", [smallest_replicated, fullest_replicated])
+def test_replicated(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot: SnapshotAssertion) -> None:
+    assert in_two_regions(use, region) == snapshot
+
+
+def in_two_regions(use: Callable[[cdk.Stack, cdk.Stack], None], region: str) -> dict[str, Any]:
     app = cdk.App()
     stacks = {
         each: cdk.Stack(app, each, env=cdk.Environment(account="111122223333", region=each))
         for each in ("eu-central-1", "eu-west-1")
     }
     use(*stacks.values())
-    assert reviewed(stacks[region]) == snapshot
+    return reviewed(stacks[region])
 
 
 def test_app(snapshot: SnapshotAssertion) -> None:

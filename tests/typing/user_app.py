@@ -10,11 +10,16 @@ from cdk_encrypted_data import (
     AccessLogBucket,
     CustomerManagedKey,
     CustomerProvidedKeys,
+    DeleteMarkers,
     EncryptedBucket,
     EncryptionProofs,
     MinimumTlsVersion,
     MultiRegionKeyPair,
     ObjectEvents,
+    ObjectLock,
+    ReplicatedEncryptedBuckets,
+    ReplicationDirection,
+    ReplicationTime,
     ServerSideEncryption,
     UploadPolicy,
 )
@@ -100,6 +105,57 @@ pair_grants: list[iam.Grant] = [
     small_pair.grant_decrypt(travellers, encryption_context={"purpose": "orders"}),
     small_pair.grant_encrypt_decrypt(travellers, encryption_context=None),
     pair.grant_encrypt_decrypt(travellers),
+]
+
+# Buckets in several Regions: the source's stack is deployed last
+
+small_replicated = ReplicatedEncryptedBuckets(away, "SmallReplicated", bucket_name_prefix="small", replicas=[home])
+replicated: ReplicatedEncryptedBuckets = ReplicatedEncryptedBuckets(
+    away,
+    "ReplicatedBuckets",
+    bucket_name_prefix="example",
+    replicas=[home],
+    direction=ReplicationDirection.BOTH_WAYS,
+    delete_markers=DeleteMarkers.NOT_REPLICATED,
+    replication_time=ReplicationTime.WITHIN_15_MINUTES,
+    replica_storage_class=s3.StorageClass.INFREQUENT_ACCESS,
+    object_key_prefix="reports/",
+    object_tags={"class": "public"},
+    object_lock=ObjectLock.ON,
+    encryption=ServerSideEncryption.SSE_KMS,
+    keys=small_pair,
+    upload_policy=UploadPolicy.RESPECT_DEFAULT,
+    customer_provided_keys=CustomerProvidedKeys.BLOCKED,
+    minimum_tls_version=MinimumTlsVersion.TLS_1_2,
+    noncurrent_version_expiration=cdk.Duration.days(30),
+    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+    lifecycle_rules=[s3.LifecycleRule(id="Scratch", prefix="scratch/", expiration=cdk.Duration.days(7))],
+    access_log_buckets=[AccessLogBucket(away, "AwayLogs")],
+    cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["https://example.com"])],
+    object_events=ObjectEvents.EVENT_BRIDGE,
+    removal_policy=cdk.RemovalPolicy.RETAIN,
+)
+ReplicatedEncryptedBuckets(
+    away,
+    "ReplicatedOneWay",
+    bucket_name_prefix="one-way",
+    replicas=[home],
+    direction=ReplicationDirection.ONE_WAY,
+    delete_markers=DeleteMarkers.REPLICATED,
+    replication_time=ReplicationTime.BEST_EFFORT,
+    object_lock=ObjectLock.OFF,
+    key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/Security")],
+    key_rotation_period=cdk.Duration.days(180),
+    key_pending_window=cdk.Duration.days(7),
+)
+bucket_regions: tuple[str, ...] = replicated.regions
+bucket_there: EncryptedBucket = replicated.bucket_for("eu-central-1")
+replication_role: iam.Role = replicated.role_for("eu-central-1")
+replicated_grants: list[iam.Grant] = [
+    small_replicated.grant_read(travellers),
+    small_replicated.grant_write(travellers, objects_key_pattern="uploads/*"),
+    replicated.grant_read_write(travellers),
+    replicated.grant_delete(travellers, objects_key_pattern="scratch/*"),
 ]
 
 # Buckets: a key that names its users, and every option

@@ -14,6 +14,7 @@ from cdk_encrypted_data import (
     EncryptedBucket,
     MinimumTlsVersion,
     MultiRegionKeyPair,
+    ReplicatedEncryptedBuckets,
     ServerSideEncryption,
     UploadPolicy,
 )
@@ -51,6 +52,15 @@ def a_pair_has_replicas_in_a_list(stack: cdk.Stack, pair: MultiRegionKeyPair, ro
     pair.grant_decrypt(role, {"purpose": "orders"})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     l2_key: kms.Key = pair.key_for("eu-west-1")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     print(l2_key)  # noqa: T201 - uses it
+
+
+def replicated_buckets_have_a_prefix_and_choices(stack: cdk.Stack, buckets: ReplicatedEncryptedBuckets) -> None:
+    ReplicatedEncryptedBuckets(stack, "A", replicas=[stack])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ReplicatedEncryptedBuckets(stack, "B", bucket_name_prefix="b", replicas=stack)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ReplicatedEncryptedBuckets(stack, "C", bucket_name_prefix="c", replicas=[stack], direction="both-ways")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ReplicatedEncryptedBuckets(stack, "D", bucket_name_prefix="d", replicas=[stack], key_users=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    bucket: s3.Bucket = buckets.bucket_for("eu-west-1")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    print(bucket)  # noqa: T201 - uses it
 
 
 def times_are_durations(stack: cdk.Stack) -> None:

@@ -1,0 +1,169 @@
+"""What S3 does as a replication role, and the rules that tell it to: the role's trust, its permissions, the rules.
+
+The permissions are those of https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
+and https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from cdk_encrypted_data.choices import (
+    DeleteMarkers,
+    ObjectLock,
+    ReplicationDirection,
+    ReplicationTime,
+    ServerSideEncryption,
+)
+from cdk_encrypted_data.policies import Condition, Statement
+
+Rule: TypeAlias = dict[str, Any]
+"""A replication rule, in the words of CloudFormation or of S3's API."""
+
+# Of each copy; s3:GetObjectVersion would do for what no KMS key encrypts, and lets its holder read.
+_READ_ACTIONS = ("s3:GetObjectVersionAcl", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging")
+_READ_LOCK_ACTIONS = ("s3:GetObjectLegalHold", "s3:GetObjectRetention")
+_ORDERS_ACTIONS = ("s3:GetReplicationConfiguration", "s3:ListBucket")
+
+_MINUTES = 15  # the only number that S3 takes
+
+
+class Place(NamedTuple):
+    """A bucket of several that replicate, and the key of its Region."""
+
+    region: str
+    bucket_arn: str
+    key_arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replication:
+    """What is replicated, and how: the same for every pair of buckets."""
+
+    direction: ReplicationDirection = ReplicationDirection.ONE_WAY
+    delete_markers: DeleteMarkers = DeleteMarkers.REPLICATED
+    replication_time: ReplicationTime = ReplicationTime.BEST_EFFORT
+    storage_class: str | None = None
+    prefix: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+    object_lock: ObjectLock = ObjectLock.OFF
+    encryption: ServerSideEncryption = ServerSideEncryption.SSE_KMS
+
+    def permissions(self, source: Place, destinations: Sequence[Place]) -> list[Statement]:
+        """Return what S3 needs to replicate from one bucket to the others, and nothing else."""
+        markers = ("s3:ReplicateDelete",) if self.delete_markers is DeleteMarkers.REPLICATED else ()
+        lock = _READ_LOCK_ACTIONS if self.object_lock is ObjectLock.ON else ()
+        # "verifies the integrity of the S3 Bucket Key", which DSSE-KMS hasn't.
+        verify = () if self.encryption is ServerSideEncryption.DSSE_KMS else ("kms:Decrypt",)
+        return [
+            _allow("ReadOrders", _ORDERS_ACTIONS, [source.bucket_arn]),
+            _allow("ReadObjects", sorted((*_READ_ACTIONS, *lock)), [self._objects(source)]),
+            self._use("DecryptObjects", ("kms:Decrypt",), source),
+            _allow(
+                "StoreReplicas",
+                (*markers, "s3:ReplicateObject", "s3:ReplicateTags"),
+                [self._objects(each) for each in destinations],
+            ),
+            *(
+                self._use(f"EncryptReplicas{number}", (*verify, "kms:Encrypt"), each)
+                for number, each in enumerate(destinations, 1)
+            ),
+        ]
+
+    def _objects(self, place: Place) -> str:
+        return f"{place.bucket_arn}/{self.prefix}*"
+
+    def _use(self, sid: str, actions: Sequence[str], place: Place) -> Statement:
+        """Use a key through S3 of its Region: for the bucket, which has a key of its own, or for an object."""
+        condition: Condition = {
+            "StringEquals": {"kms:ViaService": f"s3.{place.region}.amazonaws.com"},
+            "StringLike": {"kms:EncryptionContext:aws:s3:arn": [place.bucket_arn, self._objects(place)]},
+        }
+        return {**_allow(sid, actions, [place.key_arn]), "Condition": condition}
+
+    def rules(self, destinations: Sequence[Place]) -> list[Rule]:
+        """Return the rules of a bucket, one for each destination, in CloudFormation's words."""
+        # No two have the same priority: S3 asks for it only of rules with one destination, and other tools of all.
+        return [self._rule(each, priority) for priority, each in enumerate(destinations, 1)]
+
+    def _rule(self, destination: Place, priority: int) -> Rule:
+        # Not selected, objects under KMS keys aren't copied, and nothing says so.
+        selected = {"SseKmsEncryptedObjects": _ENABLED}
+        if self.direction is ReplicationDirection.BOTH_WAYS:
+            # On both sides or not at all: with one only, the tags of an object drift apart.
+            selected["ReplicaModifications"] = _ENABLED
+        return {
+            "Id": f"To-{destination.region}",
+            "Priority": priority,
+            "Status": "Enabled",
+            "Filter": self._filter(),
+            "DeleteMarkerReplication": _ENABLED if self.delete_markers is DeleteMarkers.REPLICATED else _DISABLED,
+            "SourceSelectionCriteria": selected,
+            "Destination": {
+                "Bucket": destination.bucket_arn,
+                "EncryptionConfiguration": {"ReplicaKmsKeyID": destination.key_arn},
+                **({"StorageClass": self.storage_class} if self.storage_class else {}),
+                **self._observed(),
+            },
+        }
+
+    def _filter(self) -> Rule:
+        tags = [{"Key": key, "Value": value} for key, value in self.tags]
+        if not tags:
+            return {"Prefix": self.prefix}
+        if self.prefix or len(tags) > 1:
+            return {"And": {**({"Prefix": self.prefix} if self.prefix else {}), "TagFilters": tags}}
+        return {"TagFilter": tags[0]}
+
+    def _observed(self) -> Rule:
+        """Measure always: without metrics S3 tells nobody of replicas that fail."""
+        if self.replication_time is ReplicationTime.BEST_EFFORT:
+            return {"Metrics": _ENABLED}
+        return {
+            "Metrics": {**_ENABLED, "EventThreshold": {"Minutes": _MINUTES}},
+            "ReplicationTime": {**_ENABLED, "Time": {"Minutes": _MINUTES}},
+        }
+
+
+_ENABLED = {"Status": "Enabled"}
+_DISABLED = {"Status": "Disabled"}
+
+
+def assumed_for(bucket_arn: str, *, account: str) -> Condition:
+    """Return the condition under which S3 may assume a role: for this bucket, wherever S3 says for which.
+
+    AWS documents neither that S3 names its source when it replicates nor that it doesn't. A condition without
+    ``IfExists`` would switch replication off if it doesn't; with it, whoever is named is the right one.
+    """
+    return {
+        "ArnEqualsIfExists": {"aws:SourceArn": bucket_arn},
+        "StringEqualsIfExists": {"aws:SourceAccount": account},
+    }
+
+
+def may_configure(bucket_arns: Sequence[str], role_arns: Sequence[str], *, log_group_arn: str) -> list[Statement]:
+    """Return what putting replication configurations on these buckets takes, with these roles."""
+    return [
+        _allow("Configure", ("s3:GetReplicationConfiguration", "s3:PutReplicationConfiguration"), list(bucket_arns)),
+        # To whom, the roles' own trust says: S3, for these buckets.
+        _allow("PassRoles", ("iam:PassRole",), list(role_arns)),
+        _allow("WriteLogs", ("logs:CreateLogStream", "logs:PutLogEvents"), [log_group_arn]),
+    ]
+
+
+def as_request(rule: Rule) -> Rule:
+    """Return a rule in the words of S3's API, which has other names for some things."""
+    named = {"Id": "ID", "TagFilter": "Tag", "TagFilters": "Tags"}
+
+    def renamed(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {named.get(key, key): renamed(each) for key, each in value.items()}
+        return value
+
+    return {named.get(key, key): renamed(value) for key, value in rule.items()}
+
+
+def _allow(sid: str, actions: Sequence[str], resources: list[str]) -> Statement:
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resources}
