@@ -91,7 +91,8 @@ def test_an_upload_is_aborted_after_its_last_part_arrived(
 def test_a_record_that_is_cleaned_up_before_it_is_locked_is_begun_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal, lock, locked = Journal(tmp_path), fcntl.flock, []
+    journal, lock = Journal(tmp_path), fcntl.flock
+    locked: list[int] = []
 
     def too_late(descriptor: int, how: int) -> None:
         if not locked:
