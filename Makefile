@@ -17,7 +17,14 @@ demo: install  ## deploy to an embedded AWS on this machine and try every promis
 	$(BIN)/python -m devtools.demo
 
 test: install lint types  ## lint, types, unit tests, truth tables, snapshots, nag, deploy tests
-	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory --jobs=2 test-proofs test-others
+
+# Side by side: the proofs' tests take one core, the others wait for Node and the embedded AWS half of their time.
+.PHONY: test-proofs test-others
+test-proofs:
+	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/proofs tests/proofs
+test-others:
+	$(BIN)/python -m pytest --ignore=tests/proofs
 
 lint: install
 	$(BIN)/ruff format --check .
