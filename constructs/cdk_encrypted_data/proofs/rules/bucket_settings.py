@@ -113,6 +113,8 @@ POLICY_NOT_RETAINED: Final = Rule(
 _SETTINGS: Final = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 _OWNERSHIP: Final = ("OwnershipControls", "Rules", 0, "ObjectOwnership")
 _ENFORCED: Final = "BucketOwnerEnforced"
+# S3 refuses those that give another account access: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+_NOBODY_ELSES: Final = (None, "Private", "BucketOwnerRead", "BucketOwnerFullControl")
 _STAYS: Final = ("Retain", "RetainExceptOnCreate")
 
 
@@ -155,7 +157,7 @@ def _acls(bucket: Resource) -> Iterator[Outcome]:
         if acl not in (None, "Private"):
             words += f", and AccessControl {acl} is an ACL of the bucket's"
         yield Finding(ACLS_ENABLED, bucket, words, "Properties/OwnershipControls")
-    elif acl not in (None, "Private"):
+    elif acl not in _NOBODY_ELSES:
         words = f"AccessControl is {acl}, and ACLs are off: CloudFormation fails to make the bucket"
         yield Finding(ACLS_ENABLED, bucket, words, "Properties/AccessControl")
 
