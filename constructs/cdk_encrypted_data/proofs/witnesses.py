@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
 
+from cdk_encrypted_data.proofs.attachments import UNDECIDED
 from cdk_encrypted_data.proofs.iam.conditions import Condition
 from cdk_encrypted_data.proofs.iam.patterns import Context, Unmodelled, Value
 from cdk_encrypted_data.proofs.iam.values import seconds
@@ -54,6 +55,16 @@ def variables(condition: Condition) -> Iterator[str]:
         for _, key in _VARIABLE.findall(value):
             if key:
                 yield key.strip().lower()
+
+
+def looked_at(conditions: Iterable[Condition]) -> dict[str, str]:
+    """Name the context keys that conditions look at: in lower case, and as they are written first."""
+    found: dict[str, str] = {}
+    for condition in conditions:
+        if condition.operator != UNDECIDED:
+            for key in (condition.key, *variables(condition)):
+                found.setdefault(key.lower(), key)
+    return found
 
 
 def classes(key: str, conditions: Sequence[Condition], candidates: Iterable[Value], context: Context) -> list[Value]:

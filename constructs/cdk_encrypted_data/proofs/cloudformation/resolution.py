@@ -40,6 +40,7 @@ __all__ = [
     "Stack",
     "StandIn",
     "Undecided",
+    "known",
     "listed",
     "truth",
     "undecided_in",
@@ -107,6 +108,11 @@ def listed(value: Json) -> list[Json]:
     if value is None:
         return []
     return list(value) if isinstance(value, list) else [value]
+
+
+def known(text: str) -> bool:
+    """Whether a text is said, and not only stands for what a deployment knows."""
+    return not isinstance(text, StandIn)
 
 
 def truth(value: Json) -> bool:

@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from cdk_encrypted_data.proofs.cloudformation.resolution import Json, Resource, Undecided, listed, truth
+from cdk_encrypted_data.proofs.cloudformation.resolution import Json, Resource, Undecided, known, listed, truth
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity, Undecidable, outcome
 from cdk_encrypted_data.proofs.iam import principals
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Inventory, Target
 from cdk_encrypted_data.proofs.rules.bucket_encryption import has_customer_key
 from cdk_encrypted_data.proofs.spaces import TLS, Prover
-from cdk_encrypted_data.proofs.subjects.s3 import (
-    KEY_ID,
-    LOG_DELIVERY,
-    SSE,
-    SSE_C,
-    is_log_target,
-    known,
-    log_target,
-    relevant,
-)
+from cdk_encrypted_data.proofs.subjects.s3 import KEY_ID, LOG_DELIVERY, SSE, SSE_C, is_log_target, log_target, relevant
 
 _BUCKET_PAGE: Final = (
     "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html"

@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from cdk_encrypted_data.proofs.cloudformation.resolution import Resource, Undecided, truth
+from cdk_encrypted_data.proofs.cloudformation.resolution import Resource, Undecided, known, truth
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity
 from cdk_encrypted_data.proofs.inventory import Bucket, Inventory
 from cdk_encrypted_data.proofs.spaces import Prover
-from cdk_encrypted_data.proofs.subjects.copies import (
-    Copy,
-    UnsaidError,
-    copies,
-    guarded,
-    kms_default,
-    known,
-    once,
-    reaches,
-)
+from cdk_encrypted_data.proofs.subjects.copies import Copy, UnsaidError, copies, guarded, kms_default, once, reaches
 
 _GUIDE: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide"
 _API: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API"

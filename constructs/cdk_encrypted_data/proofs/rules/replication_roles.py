@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cdk_encrypted_data.proofs.cloudformation.resolution import Resource, truth
+from cdk_encrypted_data.proofs.cloudformation.resolution import Resource, known, truth
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Severity, Undecidable, in_words
 from cdk_encrypted_data.proofs.iam import principals
 from cdk_encrypted_data.proofs.iam.documents import Policy, compile_policy
@@ -29,7 +29,6 @@ from cdk_encrypted_data.proofs.subjects.copies import (
     copies,
     guarded,
     kms_default,
-    known,
     once,
     uses_bucket_key,
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cdk_encrypted_data.proofs.cloudformation.resolution import Json, StandIn, Undecided, listed, undecided_in
+from cdk_encrypted_data.proofs.cloudformation.resolution import Json, Undecided, listed, undecided_in
 from cdk_encrypted_data.proofs.findings import Finding, Outcome, Rule, Undecidable
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Encryption, Inventory, Key
 
@@ -141,11 +141,6 @@ def kms_default(bucket: Bucket) -> Encryption | None:
 def uses_bucket_key(encryption: Encryption | None) -> bool:
     """Whether objects get a bucket key by default; DSSE-KMS has none (specifying-dsse-encryption.html)."""
     return encryption is not None and encryption.bucket_key and encryption.algorithm == "aws:kms"
-
-
-def known(text: str) -> bool:
-    """Whether a text is what it will be, and no stand-in."""
-    return not isinstance(text, StandIn)
 
 
 def guarded(rule: Rule, copy: Copy, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:

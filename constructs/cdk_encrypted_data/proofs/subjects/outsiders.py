@@ -18,7 +18,7 @@ from cdk_encrypted_data.proofs.iam.principals import Kind
 from cdk_encrypted_data.proofs.iam.requests import Request, Said
 from cdk_encrypted_data.proofs.iam.statements import Statement
 from cdk_encrypted_data.proofs.inventory import FULL_ACCESS, STRANGER_ACCOUNT, Caller, Inventory, Target
-from cdk_encrypted_data.proofs.witnesses import FRESH, FRESH_ARN, variables
+from cdk_encrypted_data.proofs.witnesses import FRESH, FRESH_ARN, looked_at
 
 _ORGANIZATION: Final = "o-elsewhere"
 _PATHS: Final = (f"{_ORGANIZATION}/r-else/ou-else-elsewhere/",)
@@ -117,8 +117,4 @@ def without_owner(policy: Policy, caller: Caller, target: Target, *, context: bo
 
 def _mentioned(policy: Policy) -> list[str]:
     """Name the keys that conditions look at, each as it is written first."""
-    found: dict[str, str] = {}
-    for condition in (one for statement in policy.statements for one in statement.conditions):
-        for key in (condition.key, *variables(condition)):
-            found.setdefault(key.lower(), key)
-    return list(found.values())
+    return list(looked_at(one for statement in policy.statements for one in statement.conditions).values())

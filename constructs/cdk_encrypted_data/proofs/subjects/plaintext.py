@@ -18,7 +18,7 @@ from cdk_encrypted_data.proofs.iam.statements import Statement
 from cdk_encrypted_data.proofs.inventory import Bucket, Caller, Encryption, Inventory, Target
 from cdk_encrypted_data.proofs.spaces import TLS, Answer, Case, Prover
 from cdk_encrypted_data.proofs.subjects.glue import bucket_key, through_s3
-from cdk_encrypted_data.proofs.witnesses import variables
+from cdk_encrypted_data.proofs.witnesses import looked_at
 
 _SSE: Final = "s3:x-amz-server-side-encryption"
 _SILENT: Final[Said] = {
@@ -141,12 +141,7 @@ def known_of(caller: Caller, target: Target, inventory: Inventory) -> Said:
 
 def looks_at(statements: Iterable[Statement]) -> tuple[str, ...]:
     """Return the condition keys that statements look at, each once."""
-    found: dict[str, str] = {}
-    for statement in statements:
-        for condition in statement.conditions:
-            for key in (condition.key, *variables(condition)):
-                found.setdefault(key.lower(), key)
-    return tuple(found.values())
+    return tuple(looked_at(condition for statement in statements for condition in statement.conditions).values())
 
 
 def tags(resource: Resource | None) -> Mapping[str, str]:

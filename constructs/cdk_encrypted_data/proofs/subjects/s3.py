@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from cdk_encrypted_data.proofs.attachments import UNDECIDED
-from cdk_encrypted_data.proofs.cloudformation.resolution import StandIn, Undecided, listed
+from cdk_encrypted_data.proofs.cloudformation.resolution import Undecided, known, listed
 from cdk_encrypted_data.proofs.iam.documents import Policy
 from cdk_encrypted_data.proofs.iam.principals import Kind
 from cdk_encrypted_data.proofs.iam.requests import Said
@@ -16,7 +16,7 @@ from cdk_encrypted_data.proofs.iam.statements import Statement
 from cdk_encrypted_data.proofs.inventory import FULL_ACCESS, Bucket, Caller, Inventory, Target
 from cdk_encrypted_data.proofs.spaces import Answer, Prover
 from cdk_encrypted_data.proofs.subjects.outsiders import principal_like
-from cdk_encrypted_data.proofs.witnesses import variables
+from cdk_encrypted_data.proofs.witnesses import looked_at
 
 SSE: Final = "s3:x-amz-server-side-encryption"
 KEY_ID: Final = "s3:x-amz-server-side-encryption-aws-kms-key-id"
@@ -115,14 +115,8 @@ def _named_objects(bucket: Bucket, statements: Iterable[Statement]) -> Iterator[
 
 def looks_at(policies: Iterable[Policy | None]) -> dict[str, str]:
     """Name the condition keys that policies look at: in lower case, and as they are written first."""
-    found: dict[str, str] = {}
-    for policy in policies:
-        for statement in () if policy is None else policy.statements:
-            for condition in statement.conditions:
-                if condition.operator != UNDECIDED:
-                    for key in (condition.key, *variables(condition)):
-                        found.setdefault(key.lower(), key)
-    return found
+    statements = (one for policy in policies if policy is not None for one in policy.statements)
+    return looked_at(condition for statement in statements for condition in statement.conditions)
 
 
 def doubt_in(policy: Policy | None) -> str | None:
@@ -240,8 +234,3 @@ def is_log_target(inventory: Inventory, bucket: Bucket) -> bool:
 def _reckons_with_logs(statement: Statement) -> bool:
     named = statement.principals is not None and f"Service {LOG_DELIVERY}" in statement.principals.names
     return named or any(LOG_DELIVERY in condition.values for condition in statement.conditions)
-
-
-def known(text: str) -> bool:
-    """Whether a text is said, and not only stands for what a deployment knows."""
-    return not isinstance(text, StandIn)
