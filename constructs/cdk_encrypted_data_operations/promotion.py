@@ -22,6 +22,7 @@ from cdk_encrypted_data_operations.answers import code, denied, explained, is_ou
 from cdk_encrypted_data_operations.checks import Check, Outcome
 from cdk_encrypted_data_operations.errors import RefusedError, SettingsError, UnavailableError, UnfinishedError
 from cdk_encrypted_data_operations.related_keys import Member, Rotation, member_of
+from cdk_encrypted_data_operations.stacks import Declaration, declaration_of
 
 WAIT_SECONDS = 300
 """How long a move is waited for; KMS says that it takes seconds."""
@@ -70,6 +71,7 @@ class Inspection:
         home: The key in the Region to move from; none if it can't be described.
         away: The key in the Region to move to; none if it can't be described.
         rotation: How the key is rotated; none if that can't be read.
+        declaration: What the stack of the Region to move to has; none if that isn't known.
         caller: The ARN of who asks; none if that can't be found out.
     """
 
@@ -78,6 +80,7 @@ class Inspection:
     home: Member | None
     away: Member | None
     rotation: Rotation | None
+    declaration: Declaration | None
     caller: str | None
 
 
@@ -146,7 +149,7 @@ class Promotion:
         away = self._described(self.to_region, home.key_id if home else self._name, checks)
         checks += self._alias_checks(home)
         stage = Stage.REFUSED
-        rotation = None
+        rotation = declaration = None
         if home and away:
             stage, primary = self._stage(home, away)
             checks.append(primary)
@@ -154,6 +157,8 @@ class Promotion:
                 checks += [check for each in (home, away) for check in self._state_checks(each, stage)]
                 checks += self._other_checks(home, away)
             rotation = self._rotation(away.region if stage is Stage.DONE else home.region, home.key_id, checks)
+            self._declared(home, checks)
+            declaration = self._declared(away, checks)
             if stage is Stage.READY:
                 # KMS knows no dry run of it, and IAM's simulator doesn't ask the policies of keys.
                 checks.append(
@@ -166,7 +171,15 @@ class Promotion:
                 )
         if stage is Stage.READY and any(check.outcome is Outcome.REFUSED for check in checks):
             stage = Stage.REFUSED
-        return Inspection(stage=stage, checks=tuple(checks), home=home, away=away, rotation=rotation, caller=caller)
+        return Inspection(
+            stage=stage,
+            checks=tuple(checks),
+            home=home,
+            away=away,
+            rotation=rotation,
+            declaration=declaration,
+            caller=caller,
+        )
 
     def _caller(self, checks: list[Check]) -> str | None:
         try:
@@ -315,6 +328,25 @@ class Promotion:
         rotation = Rotation(enabled=status["KeyRotationEnabled"], period_days=status.get("RotationPeriodInDays"))
         checks.append(Check(subject=subject, found=str(rotation)))
         return rotation
+
+    def _declared(self, member: Member, checks: list[Check]) -> Declaration | None:
+        """Look for the key's stack: what is being deployed may meet the key in either place."""
+        subject = f"stack in {member.region}"
+        try:
+            found = declaration_of(self._client("cloudformation", member.region), member.key_id)
+        except _AWS_ERRORS as error:
+            checks.append(Check(subject=subject, found=said(error), outcome=Outcome.UNKNOWN))
+            return None
+        if found is None:
+            checks.append(Check(subject=subject, found="not found", outcome=Outcome.UNKNOWN))
+            return None
+        words = f"{found.stack}, {found.status}, has it as {found.resource_type}"
+        if found.is_being_deployed:
+            remedy = "wait until its deployment has ended, and run this again"
+            checks.append(Check(subject=subject, found=words, outcome=Outcome.REFUSED, remedy=remedy))
+        else:
+            checks.append(Check(subject=subject, found=words))
+        return found
 
     # The move
 

@@ -36,6 +36,7 @@ class Hands:
         change: Any = self._change  # boto3's types know the arguments of no event
         answer: Any = self._answer
         session.events.register("after-call.kms", change)
+        session.events.register("after-call.cloudformation", change)
         session.events.register("before-send.kms", answer)
 
     def end(self) -> None:
@@ -54,6 +55,16 @@ class Hands:
                 key |= metadata
                 if kind:
                     key["MultiRegionConfiguration"]["MultiRegionKeyType"] = kind
+
+        self._changes.append(change)
+
+    def deploy(self, region: str) -> None:
+        """Be at work on the stacks of a Region."""
+
+        def change(operation: str, parsed: dict[str, Any]) -> None:
+            for stack in parsed.get("Stacks", []) if operation == "DescribeStacks" else ():
+                if stack["StackId"].split(":")[3] == region:
+                    stack["StackStatus"] = "UPDATE_IN_PROGRESS"
 
         self._changes.append(change)
 
@@ -136,12 +147,8 @@ class Pair:
 
     def refuse(self, region: str, *actions: str) -> None:
         """Refuse actions to everybody in the key's policy in a Region, and leave the rest to IAM."""
-        root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
-        statements = [
-            {"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"},
-            {"Effect": "Deny", "Principal": "*", "Action": list(actions), "Resource": "*"},
-        ]
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        deny = {"Effect": "Deny", "Principal": "*", "Action": list(actions), "Resource": "*"}
+        document = json.dumps(policy(deny))
         self.kms(region).put_key_policy(KeyId=self.key_id, PolicyName="default", Policy=document)
 
 
@@ -191,3 +198,10 @@ def pair(
         _clients=clients,
     )
     hands_of_session.end()
+
+
+def policy(*statements: dict[str, Any]) -> dict[str, Any]:
+    """The policy of a key that leaves all to IAM, but for these."""
+    root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    delegation = {"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [delegation, *statements]}

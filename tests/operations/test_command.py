@@ -13,7 +13,9 @@ from typing import Any
 import boto3
 import pytest
 
+from cdk_encrypted_data_operations import promotion
 from cdk_encrypted_data_operations.__main__ import main
+from cdk_encrypted_data_operations.stacks import Declaration
 from tests.operations.conftest import AWAY, FAR, HOME, ROTATION_DAYS, Pair
 
 _PROJECT = Path(__file__).parents[2]
@@ -22,7 +24,9 @@ _MOVE = ("--from", HOME, "--to", AWAY)
 _KILLED = """
 import os, signal, sys
 import boto3
+from cdk_encrypted_data_operations import promotion
 from cdk_encrypted_data_operations.__main__ import main
+from cdk_encrypted_data_operations.stacks import Declaration
 
 boto3.setup_default_session()
 def kill(**event):
@@ -67,10 +71,30 @@ def test_it_asks_moves_and_says_what_to_record(pair: Pair, run: Run) -> None:
 """
         in said
     )
+    assert f"If the pair's own stack is in {AWAY}, take promotion= out instead." in said  # no stack has it
     back = f"encrypted-data-operations promote --key {pair.alias} --from {AWAY} --to {HOME}"
     assert back in said
     run(*back.split()[4:], "--yes")
     assert pair.primary() == HOME
+
+
+def test_where_the_template_has_the_primary_there_is_nothing_to_record(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def declared(_client: object, _key_id: str) -> Declaration:
+        return Declaration(stack="Home", resource_type=types.pop(0), status="UPDATE_COMPLETE")
+
+    monkeypatch.setattr(promotion, "declaration_of", declared)
+    types = ["AWS::KMS::Key", "AWS::KMS::ReplicaKey"]
+    said = run(*_MOVE, "--yes")
+    assert f'primary_region="{AWAY}"' in said
+    assert "take promotion= out" not in said
+    types = ["AWS::KMS::ReplicaKey", "AWS::KMS::Key"]
+    said = run("--from", AWAY, "--to", HOME, "--yes")
+    assert "The primary is where the template has it: take promotion= out of the app" in said
+    assert "primary_region" not in said
+    types = 2 * ["AWS::KMS::Key"]
+    assert json.JSONDecoder().raw_decode(run("--from", AWAY, "--to", HOME, "--json"))[0]["promotion"] is None
 
 
 def test_a_period_that_templates_leave_out_is_left_out(pair: Pair, run: Run) -> None:
