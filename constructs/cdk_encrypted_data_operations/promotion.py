@@ -130,7 +130,7 @@ class Promotion:
         self.to_region = to_region
         self._name = named["id"] or named["name"]
         self._account = named["account"]
-        self._session = session or boto3.session.Session()
+        self._session = session or _default_session()
         own = Config(connect_timeout=10, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
         self._config = own.merge(config) if config else own
         self._clients: dict[tuple[str, str], Any] = {}
@@ -142,6 +142,7 @@ class Promotion:
 
         Raises:
             UnavailableError: KMS of one of the two Regions doesn't answer.
+            RefusedError: There are no credentials, or nothing can be reached from here.
         """
         checks: list[Check] = []
         caller = self._caller(checks)
@@ -160,7 +161,7 @@ class Promotion:
             self._declared(home, checks)
             declaration = self._declared(away, checks)
             if stage is Stage.READY:
-                # KMS knows no dry run of it, and IAM's simulator doesn't ask the policies of keys.
+                # KMS knows no dry run of it, and IAM's simulator leaves the policies of keys out for roles.
                 checks.append(
                     Check(
                         subject="right to move it",
@@ -185,6 +186,9 @@ class Promotion:
         try:
             found = self._client("sts", self.from_region).get_caller_identity()
         except _AWS_ERRORS as error:
+            if isinstance(error, BotoCoreError) and not is_outage(error):
+                # No credentials, a certificate or proxy that doesn't convince: it would be the same everywhere.
+                raise explained(error, str(self), remedy="configure it as for the AWS CLI") from error
             checks.append(Check(subject="who asks", found=said(error), outcome=Outcome.UNKNOWN))
             return None
         arn, account = str(found["Arn"]), str(found["Account"])
@@ -208,7 +212,7 @@ class Promotion:
         except _AWS_ERRORS as error:
             if is_outage(error):
                 raise self._out(region, error) from error
-            remedy = "allow kms:DescribeKey on it, or name another key"
+            remedy = "allow kms:DescribeKey on it" if denied(error) else "see what AWS says, and run this again"
             if code(error) == "NotFoundException":
                 remedy = (
                     "name the key by an alias or ARN of this Region and account"
@@ -554,3 +558,12 @@ def regions_of(inspection: Inspection) -> Sequence[str]:
 
 def _enabled(member: Member) -> Check:
     return Check(subject=f"state in {member.region}", found=member.state)
+
+
+def _default_session() -> boto3.session.Session:
+    try:
+        return boto3.session.Session()
+    except BotoCoreError as error:
+        raise SettingsError(
+            f"the AWS configuration can't be used: {said(error)}; name a profile that it has"
+        ) from error

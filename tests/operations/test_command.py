@@ -221,6 +221,27 @@ def test_what_isnt_as_it_should_be_afterwards_is_3(on_the_way: Pair, run: Run) -
     assert said.endswith("not all is as it should be; do what the table says, and run this again\n")
 
 
+def test_no_credentials_are_1(pair: Pair, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    said = run(*_MOVE, "--yes", code=1)
+    assert said == (
+        f"encrypted-data-operations: {pair.alias} from {HOME} to {AWAY}: no AWS credentials; "
+        "configure them as for the AWS CLI\n"
+    )
+
+
+def test_a_profile_that_isnt_there_is_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert "the AWS configuration can't be used: ProfileNotFound: " in run(*_MOVE, "--yes", code=2)
+
+
+def test_credentials_that_aws_doesnt_know_are_1(pair: Pair, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    assert "see what AWS says, and run this again" in run(*_MOVE, "--yes", code=1)
+    assert pair.primary() == HOME
+
+
 def test_a_region_that_doesnt_answer_is_1(pair: Pair, run: Run) -> None:
     with pair.aws.shut_off("kms", HOME):
         assert f"KMS of {HOME} doesn't answer" in run(*_MOVE, "--yes", code=1)
