@@ -43,7 +43,9 @@ class Hands:
         self._changes.clear()
         self._answers.clear()
 
-    def describe(self, *regions: str, times: int = -1, kind: str | None = None, **metadata: str) -> None:
+    def describe(
+        self, *regions: str, times: int = -1, kind: str | None = None, primary: str | None = None, **metadata: str
+    ) -> None:
         """Say something else of the keys of these Regions, so many times or for ever."""
         left = dict.fromkeys(regions, times)
 
@@ -53,8 +55,9 @@ class Hands:
             if left.get(region):
                 left[region] -= 1
                 key |= metadata
-                if kind:
-                    key["MultiRegionConfiguration"]["MultiRegionKeyType"] = kind
+                related = key["MultiRegionConfiguration"]
+                related["MultiRegionKeyType"] = kind or related["MultiRegionKeyType"]
+                related["PrimaryKey"]["Region"] = primary or related["PrimaryKey"]["Region"]
 
         self._changes.append(change)
 

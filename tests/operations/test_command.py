@@ -185,6 +185,12 @@ def test_what_is_on_the_way_is_waited_for_first(on_the_way: Pair, run: Run, move
     assert on_the_way.primary() == AWAY
 
 
+def test_a_terminal_shows_what_is_waited_for(on_the_way: Pair, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "waiting for KMS, 300 s at most" in run(*_MOVE, "--yes")
+    assert on_the_way.primary() == AWAY
+
+
 def test_a_dry_run_doesnt_wait(on_the_way: Pair, run: Run) -> None:
     assert "KMS is moving it. Nothing was changed" in run(*_MOVE, "--dry-run", code=3)
     assert on_the_way.primary() == HOME

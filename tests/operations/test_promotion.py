@@ -285,11 +285,21 @@ class TestOnTheWay:
         move.wait(found, seconds=30, progress=said.append)
         assert len(said) == 2
 
-    def test_regions_that_dont_agree_are_waited_for(self, pair: Pair) -> None:
+    @pytest.mark.parametrize(
+        ("region", "says"),
+        [
+            (HOME, {"kind": "PRIMARY"}),
+            (HOME, {"kind": "PRIMARY", "primary": HOME}),
+            (HOME, {"primary": HOME}),
+            (AWAY, {"kind": "REPLICA"}),
+            (AWAY, {"kind": "REPLICA", "primary": HOME}),
+        ],
+    )
+    def test_regions_that_dont_agree_are_waited_for(self, pair: Pair, region: str, says: dict[str, str]) -> None:
         move, said = pair.promotion(), list[str]()
         found = move.inspect()
         move.promote(found)
-        pair.hands.describe(HOME, times=1, kind="PRIMARY")
+        pair.hands.describe(region, times=1, **says)
         move.wait(found, seconds=30, progress=said.append)
         assert len(said) == 2
 

@@ -197,8 +197,9 @@ def _waiting(options: argparse.Namespace) -> Iterator[Callable[[str], object]]:
     """Show what both Regions say: a terminal the latest, a file or a pipe a line whenever it changes."""
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:
-        with console.status(f"waiting for KMS, {options.wait:g} s at most") as status:
-            yield lambda words: status.update(escape(words))
+        waiting = f"waiting for KMS, {options.wait:g} s at most"
+        with console.status(waiting) as status:
+            yield lambda words: status.update(f"{waiting}: {escape(words)}")
         return
     shown: list[str] = []
 
