@@ -37,6 +37,8 @@ _PAUSE_SECONDS = (0.5, 5.0)
 # What the round trip is encrypted with, so that it can be told in CloudTrail.
 _CONTEXT = {"purpose": "encrypted-data-operations promote"}
 _AWS_ERRORS = (BotoCoreError, ClientError)
+# What KMS says where the primary is moving, or isn't any more.
+_NO_PRIMARY_THERE = {"KMSInvalidStateException", "UnsupportedOperationException"}
 _STATE_REMEDIES = {
     "Creating": "wait until it is Enabled, and run this again",
     "Disabled": "enable it, and run this again",
@@ -376,8 +378,8 @@ class Promotion:
                     f"{self}: KMS of {self.from_region} gave no answer ({said(error)}), so the move may have begun; "
                     "run the same command again"
                 ) from error
-            # An attempt whose answer was lost may have begun it: then the next one finds no primary there.
-            if not denied(error) and self._has_begun(inspection.home.key_id):
+            if code(error) in _NO_PRIMARY_THERE and (_retried(error) or self._has_begun(inspection.home.key_id)):
+                # An earlier attempt, whose answer was lost, or somebody else has begun it.
                 return
             who = inspection.caller or "who asks"
             raise explained(
@@ -403,7 +405,7 @@ class Promotion:
         """Wait until both Regions agree on where the primary is, and neither moves it.
 
         Args:
-            inspection: What was found before.
+            inspection: What was found before. If the move was ready, it has been asked for.
             seconds: How long at most.
             progress: Called with what both Regions say, each time they are asked. Default: nothing.
 
@@ -412,6 +414,8 @@ class Promotion:
         """
         if inspection.home is None:
             raise RefusedError(f"{self}: the key wasn't found; allowed: a key that was; inspect it")
+        # KMS answers as of some seconds ago, at times: once it was asked to move it, "not yet" isn't "no".
+        still = {Stage.UNDER_WAY, Stage.READY} if inspection.stage is Stage.READY else {Stage.UNDER_WAY}
         give_up = time.monotonic() + seconds
         pause, longest = _PAUSE_SECONDS
         while True:
@@ -419,7 +423,7 @@ class Promotion:
             words = "no answer" if seen is None else "; ".join(f"{e.region}: {e.kind}, {e.state}" for e in seen)
             if progress:
                 progress(words)
-            if seen and self._stage(*seen)[0] is not Stage.UNDER_WAY:
+            if seen and self._stage(*seen)[0] not in still:
                 return
             if time.monotonic() + pause > give_up:
                 raise UnfinishedError(
@@ -558,6 +562,11 @@ def regions_of(inspection: Inspection) -> Sequence[str]:
 
 def _enabled(member: Member) -> Check:
     return Check(subject=f"state in {member.region}", found=member.state)
+
+
+def _retried(error: Exception) -> bool:
+    metadata = error.response.get("ResponseMetadata", {}) if isinstance(error, ClientError) else {}
+    return int(metadata.get("RetryAttempts", 0)) > 0
 
 
 def _default_session() -> boto3.session.Session:

@@ -303,6 +303,15 @@ class TestOnTheWay:
         move.wait(found, seconds=30, progress=said.append)
         assert len(said) == 2
 
+    def test_what_kms_said_before_is_no_answer(self, pair: Pair) -> None:
+        move, said = pair.promotion(), list[str]()
+        found = move.inspect()
+        move.promote(found)
+        pair.hands.describe(HOME, times=1, kind="PRIMARY", primary=HOME)
+        pair.hands.describe(AWAY, times=1, kind="REPLICA", primary=HOME)
+        move.wait(found, seconds=30, progress=said.append)
+        assert len(said) == 2
+
     def test_outages_are_waited_out(self, pair: Pair) -> None:
         move, said = pair.promotion(), list[str]()
         found = move.inspect()
@@ -327,10 +336,14 @@ class TestOnTheWay:
         pair.hands.end()
         assert again.inspect().stage is Stage.DONE
 
-    def test_an_answer_that_was_lost_is_no_refusal(self, pair: Pair) -> None:
+    @pytest.mark.parametrize("stale", [False, True])
+    def test_an_answer_that_was_lost_is_no_refusal(self, pair: Pair, stale: bool) -> None:  # noqa: FBT001
         # boto3 asks again when KMS says 500, and then KMS says that there is no primary any more.
         def lose() -> AWSResponse:
             pair.kms().update_primary_region(KeyId=pair.key_id, PrimaryRegion=AWAY)
+            if stale:
+                pair.hands.describe(HOME, times=1, kind="PRIMARY", primary=HOME)
+                pair.hands.describe(AWAY, times=1, kind="REPLICA", primary=HOME)
             return kms_status(500, "KMSInternalException")()
 
         pair.hands.answer("UpdatePrimaryRegion", lose)
@@ -339,6 +352,22 @@ class TestOnTheWay:
         move.promote(found)
         move.wait(found, seconds=5)
         assert refused(move.verify(found)) == {}
+
+    def test_what_somebody_else_moved_meanwhile(self, pair: Pair) -> None:
+        move = pair.promotion()
+        found = move.inspect()
+        pair.kms().update_primary_region(KeyId=pair.key_id, PrimaryRegion=AWAY)
+        move.promote(found)
+        move.wait(found, seconds=5)
+        assert refused(move.verify(found)) == {}
+
+    def test_what_somebody_else_moved_elsewhere(self, pair: Pair) -> None:
+        move = pair.promotion()
+        found = move.inspect()
+        pair.kms().update_primary_region(KeyId=pair.key_id, PrimaryRegion=FAR)
+        with pytest.raises(RefusedError, match="nothing was changed: UnsupportedOperationException: "):
+            move.promote(found)
+        assert pair.primary() == FAR
 
     def test_no_answer_at_all(self, pair: Pair) -> None:
         move = pair.promotion()
