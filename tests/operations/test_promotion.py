@@ -326,14 +326,15 @@ class TestOnTheWay:
         assert (said[0], said[-1]) == ("no answer", f"{HOME}: REPLICA, Enabled; {AWAY}: PRIMARY, Enabled")
 
     def test_not_for_ever(self, pair: Pair) -> None:
-        move = pair.promotion()
+        move, said = pair.promotion(), list[str]()
         found = move.inspect()
         move.promote(found)
         pair.hands.describe(HOME, AWAY, kind="REPLICA", KeyState="Updating")
         with pytest.raises(
             UnfinishedError, match=r"not settled after 1 s .*; the keys can be used meanwhile; run the same"
         ):
-            move.wait(found, seconds=1)
+            move.wait(found, seconds=1, progress=said.append)
+        assert 1 <= len(said) <= 2  # at once and after half a second; the next would be too late
         again = pair.promotion()
         assert again.inspect().stage is Stage.UNDER_WAY
         assert refused(again.verify(found)).keys() == {"the primary"}
