@@ -28,7 +28,8 @@ class EncryptedDataStack(cdk.Stack):
             env: Account and Region. Default: wherever the template is deployed.
         """
         super().__init__(scope, id, env=env, description="Buckets encrypted under customer managed KMS keys")
-        self.access_logs = AccessLogBucket(self, "AccessLogs", removal_policy=settings.removal_policy)
+        removal_policy = cdk.RemovalPolicy[settings.removal_policy.name]
+        self.access_logs = AccessLogBucket(self, "AccessLogs", removal_policy=removal_policy)
         acknowledge(
             self.access_logs.bucket,
             REPLICATION,
@@ -41,7 +42,7 @@ class EncryptedDataStack(cdk.Stack):
             "managed key S3 may deliver logs that nobody can read.",
         )
         cdk.CfnOutput(self, "AccessLogBucketName", value=self.access_logs.bucket.bucket_name)
-        self.buckets = {each.name: self._bucket(each, settings.removal_policy) for each in settings.buckets}
+        self.buckets = {each.name: self._bucket(each, removal_policy) for each in settings.buckets}
 
     def _bucket(self, settings: BucketSettings, removal_policy: cdk.RemovalPolicy) -> EncryptedBucket:
         name = settings.name

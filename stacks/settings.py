@@ -1,4 +1,4 @@
-"""What a deployment may choose, read from the CDK context and checked once."""
+"""What a deployment may choose, read from the CDK context and checked once. Plain data: no CDK, no Node."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
-import aws_cdk as cdk
-
 from cdk_encrypted_data import ServerSideEncryption, UploadPolicy
 
 BUCKETS = "encrypted-data:buckets"
 REMOVAL_POLICY = "encrypted-data:removalPolicy"
 
-_REMOVAL_POLICIES = {"RETAIN": cdk.RemovalPolicy.RETAIN, "DESTROY": cdk.RemovalPolicy.DESTROY}
 _FIELDS = {"name", "encryption", "uploadPolicy", "administrators", "users"}
 # AccessLogs and its output are the stack's own.
 _NAME = re.compile(r"(?!AccessLog)[A-Z][A-Za-z0-9]{0,31}")
 
 _Choice = TypeVar("_Choice", bound=Enum)
+
+
+class RemovalPolicy(Enum):
+    """What happens to buckets and keys when they leave the template, in the CDK's words."""
+
+    RETAIN = "RETAIN"
+    DESTROY = "DESTROY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,7 @@ class Settings:
     """
 
     buckets: tuple[BucketSettings, ...] = (BucketSettings(name="Data"),)
-    removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN
+    removal_policy: RemovalPolicy = RemovalPolicy.RETAIN
 
     @classmethod
     def from_context(cls, context: Mapping[str, object]) -> Settings:
@@ -75,9 +79,9 @@ class Settings:
         if len(set(names)) != len(names):
             raise _refusal(f"{BUCKETS}, name", names, "names that differ from each other")
         removal_policy = context.get(REMOVAL_POLICY, "RETAIN")
-        if removal_policy not in _REMOVAL_POLICIES:
-            raise _refusal(REMOVAL_POLICY, removal_policy, " or ".join(_REMOVAL_POLICIES))
-        return cls(buckets=read, removal_policy=_REMOVAL_POLICIES[str(removal_policy)])
+        if removal_policy not in RemovalPolicy.__members__:
+            raise _refusal(REMOVAL_POLICY, removal_policy, " or ".join(RemovalPolicy.__members__))
+        return cls(buckets=read, removal_policy=RemovalPolicy[str(removal_policy)])
 
 
 def _bucket(entry: object) -> BucketSettings:

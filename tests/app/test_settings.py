@@ -10,7 +10,7 @@ import pytest
 
 from cdk_encrypted_data import ServerSideEncryption, UploadPolicy
 from stacks.encrypted_data import EncryptedDataStack
-from stacks.settings import BUCKETS, REMOVAL_POLICY, BucketSettings, Settings
+from stacks.settings import BUCKETS, REMOVAL_POLICY, BucketSettings, RemovalPolicy, Settings
 from tests.synthesis import resources_of
 
 ADMINISTRATOR = "arn:aws:iam::111122223333:role/key-administrator"
@@ -41,7 +41,7 @@ def test_all_of_it() -> None:
                 upload_policy=UploadPolicy.REQUIRE_HEADER,
             ),
         ),
-        removal_policy=cdk.RemovalPolicy.DESTROY,
+        removal_policy=RemovalPolicy.DESTROY,
     )
 
 
