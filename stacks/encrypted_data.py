@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_encrypted_data import AccessLogBucket, EncryptedBucket, ServerSideEncryption
-from stacks.acknowledgements import DEFAULT_KMS, REPLICATION, acknowledge, objects_of
+from stacks.acknowledgements import DEFAULT_KMS, REPLICATION, acknowledge, acknowledge_access_logs, objects_of
 from stacks.settings import BucketSettings, Settings
 
 
@@ -30,17 +30,7 @@ class EncryptedDataStack(cdk.Stack):
         super().__init__(scope, id, env=env, description="Buckets encrypted under customer managed KMS keys")
         removal_policy = cdk.RemovalPolicy[settings.removal_policy.name]
         self.access_logs = AccessLogBucket(self, "AccessLogs", removal_policy=removal_policy)
-        acknowledge(
-            self.access_logs.bucket,
-            REPLICATION,
-            reason="Access logs are delivered best-effort and kept for a year; the data itself is what has to survive.",
-        )
-        acknowledge(
-            self.access_logs.bucket,
-            DEFAULT_KMS,
-            reason="SSE-S3 is the only encryption AWS documents for the target of server access logs; under a customer "
-            "managed key S3 may deliver logs that nobody can read.",
-        )
+        acknowledge_access_logs(self.access_logs.bucket)
         cdk.CfnOutput(self, "AccessLogBucketName", value=self.access_logs.bucket.bucket_name)
         self.buckets = {each.name: self._bucket(each, removal_policy) for each in settings.buckets}
 
