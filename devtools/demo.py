@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from devtools.chapters import buckets
+from devtools.chapters import buckets, regions
 from devtools.embedded_aws.cdk import CdkError
 from devtools.embedded_aws.server import EmbeddedAws, EmbeddedAwsError
 from devtools.stage import Chapter, Section, Stage
 
-CHAPTERS: Mapping[str, Chapter] = {"buckets": buckets.show}
+CHAPTERS: Mapping[str, Chapter] = {"buckets": buckets.show, "regions": regions.show}
 """In the order in which they are shown, each on an empty account."""
 
 _WIDTH_IN_A_FILE = 160

@@ -44,7 +44,7 @@ class Stage:
         started = time.monotonic()
         with self.console.status(what):
             yield
-        self.console.print(f"  {what:<40} {time.monotonic() - started:5.1f} s")
+        self.console.print(f"  {what:<42} {time.monotonic() - started:5.1f} s")
 
     def synth(self, command: str, *options: str) -> Path:
         """Run ``cdk synth`` of an app and return its assembly. The project's own cdk.out is the user's."""
@@ -63,14 +63,14 @@ class Stage:
         with self.step("cdk deploy --all"):
             run_cdk(self.aws, *_DEPLOY, app=assembly)
 
-    def deploy_once_more(self, assembly: Path, *, what: str = "once more") -> Attempt:
+    def deploy_again(self, assembly: Path, *, when: str = "once more") -> Attempt:
         """Return the attempt to deploy without having changed anything."""
 
         def run() -> str:
-            with self.step(f"cdk deploy --all, {what}"):
+            with self.step(f"cdk deploy --all, {when}"):
                 return changes(run_cdk(self.aws, *_DEPLOY, app=assembly))
 
-        return Attempt(what=what, request="cdk deploy --all", expected=NO_CHANGES, run=run)
+        return Attempt(what=f"deploy {when}", request="cdk deploy --all", expected=NO_CHANGES, run=run)
 
 
 Chapter: TypeAlias = Callable[[Stage], Iterator[Section]]

@@ -23,7 +23,7 @@ def show(stage: Stage) -> Iterator[Section]:
     assembly = stage.synth(shlex.join([sys.executable, "app.py"]))
     stage.bootstrap(assembly)
     stage.deploy(assembly)
-    again = list(try_each([stage.deploy_once_more(assembly)]))
+    again = list(try_each([stage.deploy_again(assembly)]))
     settings = Settings.from_context(json.loads((_PROJECT / "cdk.json").read_text())["context"])
     for bucket in settings.buckets:
         with stage.step(f"try the promises of {bucket.name}"):
