@@ -7,6 +7,7 @@ import os
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
+from cdk_encrypted_data import EncryptionProofs
 from stacks.encrypted_data import EncryptedDataStack
 from stacks.replicated_data import ReplicatedData
 from stacks.settings import Settings
@@ -25,4 +26,6 @@ for replicated in settings.replicated_buckets:
     ReplicatedData(app, settings=replicated, removal_policy=settings.removal_policy)
 for pack in (AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks):
     cdk.Validations.of(app).add_plugins(pack(app))
+# The packs look for patterns; this one decides what the policies mean together.
+cdk.Validations.of(app).add_plugins(EncryptionProofs())
 app.synth()

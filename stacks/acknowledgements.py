@@ -1,10 +1,12 @@
-"""What the rule packs find in our templates and a reviewer accepts: each finding at its resource, with the reason.
+"""What rule packs and proofs find in our templates and a reviewer accepts: each at its resource, with the reason.
 
 The ids are those under which a report keeps the finding with its reason: ``PACK::PACK-RULE``. Without the pack in front
 the finding would vanish from the report.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import aws_cdk as cdk
 from constructs import IConstruct
@@ -36,6 +38,9 @@ LOG_GROUP_UNDER_KMS = (
     "NIST.800.53.R5::NIST.800.53.R5-CloudWatchLogGroupEncrypted",
     "PCI.DSS.321::PCI.DSS.321-CloudWatchLogGroupEncrypted",
 )
+HEADER_REQUIRED = ("EncryptionProofs::bucket-header-required",)
+_BUCKET_NOT_RETAINED = ("EncryptionProofs::bucket-not-retained",)
+_KEY_NOT_RETAINED = ("EncryptionProofs::key-not-retained",)
 
 
 def objects_of(bucket: IConstruct) -> tuple[str, ...]:
@@ -70,3 +75,16 @@ def acknowledge_access_logs(bucket: IConstruct) -> None:
         reason="SSE-S3 is the only encryption AWS documents for the target of server access logs; under a customer "
         "managed key S3 may deliver logs that nobody can read.",
     )
+
+
+def acknowledge_removal(
+    removal_policy: cdk.RemovalPolicy, *, buckets: Iterable[IConstruct], keys: Iterable[IConstruct]
+) -> None:
+    """Accept that what isn't retained isn't retained."""
+    if removal_policy is cdk.RemovalPolicy.RETAIN:
+        return
+    reason = "The settings say by name that this deployment's buckets and keys go with their stacks."
+    for bucket in buckets:
+        acknowledge(bucket, _BUCKET_NOT_RETAINED, reason=reason)
+    for key in keys:
+        acknowledge(key, _KEY_NOT_RETAINED, reason=reason)

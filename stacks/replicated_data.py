@@ -14,6 +14,7 @@ from stacks.acknowledgements import (
     REPLICATION,
     acknowledge,
     acknowledge_access_logs,
+    acknowledge_removal,
     objects_of,
     objects_of_bucket_named,
 )
@@ -42,7 +43,7 @@ class ReplicatedData:
             settings: What to deploy.
             removal_policy: What happens to buckets and keys when they leave the template.
         """
-        name, home = settings.name, settings.regions[0]
+        name = settings.name
         removal = cdk.RemovalPolicy[removal_policy.name]
         administrators = [iam.ArnPrincipal(arn) for arn in settings.administrators]
 
@@ -86,12 +87,17 @@ class ReplicatedData:
         self.reader, self.writer = self._policies(bucket_home, name)
         self._acknowledge(settings)
         for region in settings.regions:
+            bucket = self.buckets.bucket_for(region)
+            acknowledge_removal(
+                removal,
+                buckets=[self.access_logs[region].bucket, bucket.bucket],
+                keys=[self.keys.key_for(region), bucket.key],
+            )
             cdk.CfnOutput(self.key_stacks[region], "KeyArn", value=self.keys.key_for(region).key_arn)
-            bucket = self.buckets.bucket_for(region).bucket
-            cdk.CfnOutput(self.bucket_stacks[region], "BucketName", value=bucket.bucket_name)
-        cdk.CfnOutput(self.bucket_stacks[home], "ReaderPolicyArn", value=self.reader.managed_policy_arn)
-        cdk.CfnOutput(self.bucket_stacks[home], "WriterPolicyArn", value=self.writer.managed_policy_arn)
-        cdk.CfnOutput(self.bucket_stacks[home], "Purpose", value=name)
+            cdk.CfnOutput(self.bucket_stacks[region], "BucketName", value=bucket.bucket.bucket_name)
+        cdk.CfnOutput(bucket_home, "ReaderPolicyArn", value=self.reader.managed_policy_arn)
+        cdk.CfnOutput(bucket_home, "WriterPolicyArn", value=self.writer.managed_policy_arn)
+        cdk.CfnOutput(bucket_home, "Purpose", value=name)
 
     def _policies(self, home: cdk.Stack, name: str) -> tuple[iam.ManagedPolicy, iam.ManagedPolicy]:
         # What applications encrypt for another purpose isn't theirs to read.
