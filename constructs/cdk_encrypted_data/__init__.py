@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
+    from cdk_encrypted_data.promotion import Promotion
     from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ __all__ = [
     "MultiRegionKeyPair",
     "ObjectEvents",
     "ObjectLock",
+    "Promotion",
     "ReplicatedEncryptedBuckets",
     "ReplicationDirection",
     "ReplicationTime",
@@ -59,6 +61,7 @@ _MODULES = {
     "MultiRegionKeyPair": "multi_region_key_pair",
     "ObjectEvents": "choices",
     "ObjectLock": "choices",
+    "Promotion": "promotion",
     "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
     "ReplicationDirection": "choices",
     "ReplicationTime": "choices",
