@@ -12,7 +12,8 @@ from typing import Any
 from botocore.config import Config
 
 from cdk_encrypted_data_client import EncryptedDataError, EncryptedObjects, Location
-from cdk_encrypted_data_operations.promotion import Outcome, Promotion
+from cdk_encrypted_data_operations.checks import Outcome
+from cdk_encrypted_data_operations.promotion import Promotion
 from devtools.attempts import REFUSED, Attempt
 from devtools.deployment import outputs_of
 from devtools.embedded_aws.server import Credentials, EmbeddedAws
