@@ -6,7 +6,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_encrypted_data import AccessLogBucket, MultiRegionKeyPair, ReplicatedEncryptedBuckets, ReplicationDirection
+from cdk_encrypted_data import (
+    AccessLogBucket,
+    MultiRegionKeyPair,
+    Promotion,
+    ReplicatedEncryptedBuckets,
+    ReplicationDirection,
+)
 from stacks.acknowledgements import (
     CALLED_BY_CLOUDFORMATION,
     FUNCTION_IN_VPC,
@@ -18,7 +24,7 @@ from stacks.acknowledgements import (
     objects_of,
     objects_of_bucket_named,
 )
-from stacks.settings import RemovalPolicy, ReplicatedBucketsSettings
+from stacks.settings import PromotionSettings, RemovalPolicy, ReplicatedBucketsSettings
 
 
 class ReplicatedData:
@@ -68,6 +74,7 @@ class ReplicatedData:
             replicas=key_replicas,
             administrators=administrators,
             alias_name=f"alias/{name}",
+            promotion=_promotion(settings.promotion),
             removal_policy=removal,
         )
         self.access_logs = {
@@ -153,3 +160,9 @@ class ReplicatedData:
                 (*objects_of(source), *(finding for name in names[1:] for finding in objects_of_bucket_named(name))),
                 reason="The policy is about every object of these buckets, whose names nobody knows beforehand.",
             )
+
+
+def _promotion(settings: PromotionSettings | None) -> Promotion | None:
+    if settings is None:
+        return None
+    return Promotion(primary_region=settings.primary_region, regions=settings.regions)

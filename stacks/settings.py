@@ -16,7 +16,8 @@ BUCKETS = "encrypted-data:buckets"
 REPLICATED_BUCKETS = "encrypted-data:replicatedBuckets"
 REMOVAL_POLICY = "encrypted-data:removalPolicy"
 
-_REPLICATED_FIELDS = {"name", "regions", "administrators"}
+_REPLICATED_FIELDS = {"name", "regions", "administrators", "promotion"}
+_PROMOTION_FIELDS = {"primaryRegion", "regions"}
 _FIELDS = {"name", "encryption", "uploadPolicy", "administrators", "users"}
 # AccessLogs and its output are the stack's own.
 _NAME = re.compile(r"(?!AccessLog)[A-Z][A-Za-z0-9]{0,31}")
@@ -53,6 +54,19 @@ class BucketSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionSettings:
+    """That another Region's key was made the primary, as ``encrypted-data-operations promote`` says it.
+
+    Attributes:
+        primary_region: Where the primary is now.
+        regions: The Regions that had a key then.
+    """
+
+    primary_region: str
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicatedBucketsSettings:
     """A bucket in each of several Regions, each replicating to all others, and a key for applications.
 
@@ -63,12 +77,14 @@ class ReplicatedBucketsSettings:
         regions: Two Regions or more; the first has the key's primary. A Region that is added gets what is stored from
             then on.
         administrators: ARNs of the roles and users who administer the keys and may not use them.
+        promotion: Where the primary is, while it isn't in the first Region.
     """
 
     account: str
     name: str
     regions: tuple[str, ...]
     administrators: tuple[str, ...] = ()
+    promotion: PromotionSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +176,20 @@ def _replicated(entry: object, account: str | None) -> ReplicatedBucketsSettings
     return ReplicatedBucketsSettings(
         account=account,
         name=_name(REPLICATED_BUCKETS, fields["name"]),
-        regions=_regions(fields["regions"]),
+        regions=_regions("regions", fields["regions"]),
         administrators=_arns(REPLICATED_BUCKETS, "administrators", fields.get("administrators", [])),
+        promotion=_promotion(fields.get("promotion")),
     )
+
+
+def _promotion(value: object) -> PromotionSettings | None:
+    if value is None:
+        return None
+    if isinstance(value, dict) and set(value) == _PROMOTION_FIELDS:
+        region = value["primaryRegion"]
+        if isinstance(region, str) and _REGION.fullmatch(region):
+            return PromotionSettings(primary_region=region, regions=_regions("promotion, regions", value["regions"]))
+    raise _refusal(f"{REPLICATED_BUCKETS}, promotion", value, "an object with primaryRegion, a Region, and regions")
 
 
 def _entry(setting: str, entry: object, *, required: set[str], allowed: set[str]) -> dict[str, object]:
@@ -180,14 +207,14 @@ def _name(setting: str, value: object) -> str:
     )
 
 
-def _regions(value: object) -> tuple[str, ...]:
+def _regions(field: str, value: object) -> tuple[str, ...]:
     if (
         isinstance(value, list)
         and all(isinstance(region, str) and _REGION.fullmatch(region) for region in value)
         and len(set(value)) == len(value) > 1
     ):
         return tuple(value)
-    raise _refusal(f"{REPLICATED_BUCKETS}, regions", value, "a list of at least two Regions, each once")
+    raise _refusal(f"{REPLICATED_BUCKETS}, {field}", value, "a list of at least two Regions, each once")
 
 
 def _choice(field: str, value: object, choices: type[_Choice]) -> _Choice:

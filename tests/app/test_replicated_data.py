@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 
 from stacks.replicated_data import ReplicatedData
-from stacks.settings import RemovalPolicy, ReplicatedBucketsSettings
+from stacks.settings import PromotionSettings, RemovalPolicy, ReplicatedBucketsSettings
 
 ORDERS = ReplicatedBucketsSettings(account="111122223333", name="Orders", regions=("eu-central-1", "eu-west-1"))
 STATEFUL = {"AWS::KMS::Key", "AWS::KMS::ReplicaKey", "AWS::S3::Bucket"}
@@ -106,6 +106,17 @@ def test_one_more_region_replaces_nothing(assembly: Assembly) -> None:
         # What CloudFormation would replace it for.
         for name in ("BucketName", "BucketNamespace", "BucketNamePrefix", "PrimaryKeyArn", "MultiRegion", "KeySpec"):
             assert resource["Properties"].get(name) == after[place]["Properties"].get(name)
+
+
+def test_a_promotion_changes_no_template(assembly: Assembly) -> None:
+    promotion = PromotionSettings(primary_region="eu-west-1", regions=ORDERS.regions)
+    promoted = Assembly(dataclasses.replace(ORDERS, promotion=promotion))
+    for stack in assembly.stacks:
+        assert promoted.template(stack) == assembly.template(stack)
+    # What CloudFormation would do wrong meanwhile is refused.
+    more = dataclasses.replace(ORDERS, regions=(*ORDERS.regions, "us-east-1"), promotion=promotion)
+    with pytest.raises(ValueError, match=r"Key: replicas is .*us-east-1.*; promote back"):
+        Assembly(more)
 
 
 def test_the_bucket_names_are_known_beforehand(assembly: Assembly) -> None:

@@ -16,6 +16,7 @@ from stacks.settings import (
     REMOVAL_POLICY,
     REPLICATED_BUCKETS,
     BucketSettings,
+    PromotionSettings,
     RemovalPolicy,
     ReplicatedBucketsSettings,
     Settings,
@@ -41,7 +42,12 @@ def test_all_of_it() -> None:
             ],
             ACCOUNT: "111122223333",
             REPLICATED_BUCKETS: [
-                {"name": "Orders", "regions": ["eu-central-1", "eu-west-1"], "administrators": [ADMINISTRATOR]},
+                {
+                    "name": "Orders",
+                    "regions": ["eu-central-1", "eu-west-1"],
+                    "administrators": [ADMINISTRATOR],
+                    "promotion": {"primaryRegion": "eu-west-1", "regions": ["eu-central-1", "eu-west-1"]},
+                },
             ],
             REMOVAL_POLICY: "DESTROY",
         }
@@ -62,6 +68,7 @@ def test_all_of_it() -> None:
                 name="Orders",
                 regions=("eu-central-1", "eu-west-1"),
                 administrators=(ADMINISTRATOR,),
+                promotion=PromotionSettings(primary_region="eu-west-1", regions=("eu-central-1", "eu-west-1")),
             ),
         ),
         removal_policy=RemovalPolicy.DESTROY,
@@ -124,6 +131,19 @@ def test_the_account(named: str | None, of_the_credentials: str | None, account:
         ),
         ({REPLICATED_BUCKETS: [REPLICATED | {"regions": ["Frankfurt", "Ireland"]}]}, "at least two Regions, each once"),
         ({REPLICATED_BUCKETS: [REPLICATED | {"administrators": [1]}]}, "a list of ARNs"),
+        ({REPLICATED_BUCKETS: [REPLICATED | {"promotion": "eu-west-1"}]}, "an object with primaryRegion, a Region,"),
+        (
+            {REPLICATED_BUCKETS: [REPLICATED | {"promotion": {"primaryRegion": "eu-west-1"}}]},
+            "an object with primaryRegion, a Region, and regions",
+        ),
+        (
+            {REPLICATED_BUCKETS: [REPLICATED | {"promotion": {"primaryRegion": "Ireland", "regions": ["eu-west-1"]}}]},
+            "an object with primaryRegion, a Region, and regions",
+        ),
+        (
+            {REPLICATED_BUCKETS: [REPLICATED | {"promotion": {"primaryRegion": "eu-west-1", "regions": []}}]},
+            "at least two Regions, each once",
+        ),
         ({REPLICATED_BUCKETS: [REPLICATED, REPLICATED | {"name": "ORDERS"}]}, "names that differ .* in lower case"),
     ],
 )
