@@ -29,7 +29,7 @@ class Declaration:
 
     @property
     def is_being_deployed(self) -> bool:
-        """Whether CloudFormation is at work on the stack, or waits for somebody to go on with it."""
+        """Whether CloudFormation is at work on the stack."""
         return self.status.endswith("_IN_PROGRESS")
 
 

@@ -180,8 +180,8 @@ def test_what_is_on_the_way_is_waited_for_first(on_the_way: Pair, run: Run, move
     assert f"is moving: {HOME} says REPLICA, Updating; {AWAY} says REPLICA, Updating" in said
     assert ("It was moved before." in said) is moved
     # Each thing that both Regions say is a line, once.
-    assert said.count(f"\n{HOME}: REPLICA, Updating; {AWAY}: REPLICA, Updating\n") == 1
-    assert f"\n{HOME}: REPLICA, Enabled; {AWAY}: PRIMARY, Enabled\n" in said
+    assert said.splitlines().count(f"{HOME}: REPLICA, Updating; {AWAY}: REPLICA, Updating") == 1
+    assert f"{HOME}: REPLICA, Enabled; {AWAY}: PRIMARY, Enabled" in said.splitlines()
     assert on_the_way.primary() == AWAY
 
 

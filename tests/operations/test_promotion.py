@@ -41,21 +41,25 @@ def moved(move: Promotion) -> tuple[Inspection, tuple[Check, ...]]:
 
 
 class TestMoving:
-    @pytest.mark.parametrize("named", ["alias", "id", "arn", "arn there", "alias arn"])
-    def test_there_and_back(self, pair: Pair, named: str) -> None:
-        key = {
-            "alias": pair.alias,
-            "id": pair.key_id,
-            "arn": f"arn:aws:kms:{HOME}:{ACCOUNT}:key/{pair.key_id}",
-            "arn there": f"arn:aws:kms:{AWAY}:{ACCOUNT}:key/{pair.key_id}",
-            "alias arn": f"arn:aws:kms:{HOME}:{ACCOUNT}:{pair.alias}",
-        }[named]
+    def test_there_and_back(self, pair: Pair) -> None:
         for here, there in ((HOME, AWAY), (AWAY, HOME)):
-            found, after = moved(pair.promotion(here, there, key=key))
+            found, after = moved(pair.promotion(here, there))
             assert found.rotation == Rotation(enabled=True, period_days=ROTATION_DAYS)
             assert pair.primary() == there
             assert set(outcomes(after).values()) == {Outcome.HOLDS}
             assert {check.subject for check in after} >= {"rotation", f"{HOME} to {AWAY}", f"{AWAY} to {HOME}"}
+
+    def test_each_name_of_the_key(self, pair: Pair) -> None:
+        arns = [f"arn:aws:kms:{region}:{ACCOUNT}" for region in (HOME, AWAY)]
+        names = [
+            pair.key_id,
+            pair.alias,
+            *(f"{arn}:{name}" for arn in arns for name in (f"key/{pair.key_id}", pair.alias)),
+        ]
+        for name in names:
+            found = pair.promotion(key=name).inspect()
+            assert found.stage is Stage.READY
+            assert [each.key_id for each in (found.home, found.away) if each] == 2 * [pair.key_id]
 
     def test_what_isnt_known_before_is_said(self, pair: Pair) -> None:
         found = pair.promotion().inspect()
@@ -322,14 +326,15 @@ class TestOnTheWay:
         assert (said[0], said[-1]) == ("no answer", f"{HOME}: REPLICA, Enabled; {AWAY}: PRIMARY, Enabled")
 
     def test_not_for_ever(self, pair: Pair) -> None:
-        move = pair.promotion()
+        move, said = pair.promotion(), list[str]()
         found = move.inspect()
         move.promote(found)
         pair.hands.describe(HOME, AWAY, kind="REPLICA", KeyState="Updating")
         with pytest.raises(
             UnfinishedError, match=r"not settled after 1 s .*; the keys can be used meanwhile; run the same"
         ):
-            move.wait(found, seconds=1)
+            move.wait(found, seconds=1, progress=said.append)
+        assert 1 <= len(said) <= 2  # at once and after half a second; the next would be too late
         again = pair.promotion()
         assert again.inspect().stage is Stage.UNDER_WAY
         assert refused(again.verify(found)).keys() == {"the primary"}
