@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
     from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
+    from cdk_encrypted_data.replication_monitoring import ReplicationMonitoring
 
 __version__ = "0.1.0"
 
@@ -42,6 +43,7 @@ __all__ = [
     "ObjectLock",
     "ReplicatedEncryptedBuckets",
     "ReplicationDirection",
+    "ReplicationMonitoring",
     "ReplicationTime",
     "ServerSideEncryption",
     "UploadPolicy",
@@ -61,6 +63,7 @@ _MODULES = {
     "ObjectLock": "choices",
     "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
     "ReplicationDirection": "choices",
+    "ReplicationMonitoring": "replication_monitoring",
     "ReplicationTime": "choices",
     "ServerSideEncryption": "choices",
     "UploadPolicy": "choices",

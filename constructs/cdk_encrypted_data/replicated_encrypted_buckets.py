@@ -236,6 +236,29 @@ class ReplicatedEncryptedBuckets(Construct):
         """The Regions that have a bucket: the source's, then the replicas' in the order they were given."""
         return tuple(self._buckets)
 
+    @property
+    def replication_time(self) -> ReplicationTime:
+        """How soon S3 replicates."""
+        return self._replication.replication_time
+
+    def destinations_of(self, region: str) -> tuple[str, ...]:
+        """Return the Regions to which the bucket of a Region replicates: none, if it is a replica's one way.
+
+        Raises:
+            ValueError: If there is no bucket.
+        """
+        self.bucket_for(region)
+        return tuple(each for each in self.regions if each != region) if region in self._roles else ()
+
+    def bucket_arn_in(self, region: str) -> str:
+        """Return the ARN of a Region's bucket, made of its name: for use in any stack, and in what the bucket needs.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        self.bucket_for(region)
+        return self._places[region].bucket_arn
+
     def bucket_for(self, region: str) -> EncryptedBucket:
         """Return the bucket of a Region.
 

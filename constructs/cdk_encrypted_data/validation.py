@@ -237,6 +237,29 @@ def check_known_days(owner: str, argument: str, value: cdk.Duration | None, boun
         )
 
 
+def check_minutes(owner: str, argument: str, value: object, bounds: tuple[int, int]) -> None:
+    """Refuse what isn't a duration of whole minutes within the bounds, known before deployment."""
+    minimum, maximum = bounds
+    allowed = f"a Duration of {minimum} to {maximum} whole minutes that is known before deployment"
+    if not isinstance(value, cdk.Duration):
+        raise refusal(owner, argument, got=value, allowed=allowed, remedy=f"write Duration.minutes({minimum})")
+    if value.is_unresolved():
+        raise refusal(owner, argument, got="a token", allowed=allowed, remedy="write the minutes as a number")
+    minutes = value.to_minutes(integral=False)
+    if minutes != int(minutes) or not minimum <= minutes <= maximum:
+        got = f"{minutes:g} minutes"
+        raise refusal(owner, argument, got=got, allowed=allowed, remedy="choose one within these bounds")
+
+
+def check_number(owner: str, argument: str, value: object, bounds: tuple[int, int]) -> None:
+    """Refuse what isn't a whole number within the bounds."""
+    minimum, maximum = bounds
+    # A boolean is a number to Python.
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        allowed = f"a whole number from {minimum} to {maximum}"
+        raise refusal(owner, argument, got=value, allowed=allowed, remedy="choose one within these bounds")
+
+
 def check_removal_policy(owner: str, argument: str, value: object) -> None:
     """Refuse a removal policy under which CloudFormation can't say what becomes of the data."""
     if value in (cdk.RemovalPolicy.RETAIN, cdk.RemovalPolicy.DESTROY, cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE):

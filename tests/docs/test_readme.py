@@ -19,6 +19,7 @@ from cdk_encrypted_data import (
     EncryptedBucket,
     MultiRegionKeyPair,
     ReplicatedEncryptedBuckets,
+    ReplicationMonitoring,
 )
 from devtools.readme import PROOFS, README, with_tables
 from tests.synthesis import Resources, new_stack, template
@@ -99,7 +100,14 @@ def test_every_make_command_exists() -> None:
 
 @pytest.mark.parametrize(
     "construct",
-    [EncryptedBucket, CustomerManagedKey, AccessLogBucket, MultiRegionKeyPair, ReplicatedEncryptedBuckets],
+    [
+        EncryptedBucket,
+        CustomerManagedKey,
+        AccessLogBucket,
+        MultiRegionKeyPair,
+        ReplicatedEncryptedBuckets,
+        ReplicationMonitoring,
+    ],
 )
 def test_every_option_is_in_the_docstring(construct: type) -> None:
     options = [name for name in vars(construct)["__init__"].__annotations__ if name not in ("scope", "id", "return")]

@@ -29,6 +29,7 @@ from cdk_encrypted_data import (
     ObjectLock,
     ReplicatedEncryptedBuckets,
     ReplicationDirection,
+    ReplicationMonitoring,
     ReplicationTime,
     ServerSideEncryption,
     UploadPolicy,
@@ -160,6 +161,35 @@ def fullest_replicated(home: cdk.Stack, away: cdk.Stack) -> None:
     buckets.grant_read_write(iam.ManagedPolicy(home, "Policy"))
 
 
+def smallest_monitoring(home: cdk.Stack, away: cdk.Stack) -> None:
+    buckets = ReplicatedEncryptedBuckets(home, "Data", bucket_name_prefix="acme", replicas=[away])
+    ReplicationMonitoring(home, "Monitoring", buckets=buckets)
+
+
+def fullest_monitoring(home: cdk.Stack, away: cdk.Stack) -> None:
+    buckets = ReplicatedEncryptedBuckets(
+        home,
+        "Data",
+        bucket_name_prefix="acme",
+        replicas=[away],
+        direction=ReplicationDirection.BOTH_WAYS,
+        object_events=ObjectEvents.EVENT_BRIDGE,
+    )
+    monitoring = ReplicationMonitoring(
+        home,
+        "Monitoring",
+        buckets=buckets,
+        pending_operations=50,
+        pending_for=cdk.Duration.hours(1),
+        maximum_latency=cdk.Duration.minutes(30),
+        key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")],
+        key_rotation_period=cdk.Duration.days(180),
+        key_pending_window=cdk.Duration.days(14),
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    monitoring.grant_subscribe(iam.ManagedPolicy(home, "Subscribers"))
+
+
 USES: dict[str, Callable[[cdk.Stack], object]] = {
     "CustomerManagedKey-smallest": lambda stack: CustomerManagedKey(stack, "Key"),
     "CustomerManagedKey-fullest": fullest_key,
@@ -183,7 +213,7 @@ def test_pair(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "eu-west-1"])
-@pytest.mark.parametrize("use", [smallest_replicated, fullest_replicated])
+@pytest.mark.parametrize("use", [smallest_replicated, fullest_replicated, smallest_monitoring, fullest_monitoring])
 def test_replicated(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot: SnapshotAssertion) -> None:
     assert in_two_regions(use, region) == snapshot
 

@@ -1,9 +1,13 @@
 """The whole public API as a user writes it: type-checked as such, and run. Every choice and every option is here."""
 
+from collections.abc import Mapping, Sequence
+
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 
 import cdk_encrypted_data
 from cdk_encrypted_data import (
@@ -19,6 +23,7 @@ from cdk_encrypted_data import (
     ObjectLock,
     ReplicatedEncryptedBuckets,
     ReplicationDirection,
+    ReplicationMonitoring,
     ReplicationTime,
     ServerSideEncryption,
     UploadPolicy,
@@ -151,12 +156,34 @@ ReplicatedEncryptedBuckets(
 bucket_regions: tuple[str, ...] = replicated.regions
 bucket_there: EncryptedBucket = replicated.bucket_for("eu-central-1")
 replication_role: iam.Role = replicated.role_for("eu-central-1")
+replication_time: ReplicationTime = replicated.replication_time
+destinations: tuple[str, ...] = replicated.destinations_of("eu-central-1")
+bucket_arn_there: str = replicated.bucket_arn_in("eu-central-1")
 replicated_grants: list[iam.Grant] = [
     small_replicated.grant_read(travellers),
     small_replicated.grant_write(travellers, objects_key_pattern="uploads/*"),
     replicated.grant_read_write(travellers),
     replicated.grant_delete(travellers, objects_key_pattern="scratch/*"),
 ]
+
+small_monitoring = ReplicationMonitoring(away, "SmallMonitoring", buckets=small_replicated)
+monitoring: ReplicationMonitoring = ReplicationMonitoring(
+    stack,
+    "Monitoring",
+    buckets=replicated,
+    pending_operations=50,
+    pending_for=cdk.Duration.hours(1),
+    maximum_latency=cdk.Duration.minutes(30),
+    key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/Security")],
+    key_rotation_period=cdk.Duration.days(180),
+    key_pending_window=cdk.Duration.days(7),
+    removal_policy=cdk.RemovalPolicy.DESTROY,
+)
+monitored_regions: tuple[str, ...] = monitoring.regions
+topics: Mapping[str, sns.Topic] = monitoring.topics
+topic: sns.Topic = monitoring.topic_for("eu-central-1")
+alarms: Sequence[cloudwatch.Alarm] = monitoring.alarms
+subscribing: iam.Grant = small_monitoring.grant_subscribe(travellers)
 
 # Buckets: a key that names its users, and every option
 

@@ -95,7 +95,7 @@ class Replication:
             # On both sides or not at all: with one only, the tags of an object drift apart.
             selected["ReplicaModifications"] = _ENABLED
         return {
-            "Id": f"To-{destination.region}",
+            "Id": rule_id(destination.region),
             "Priority": priority,
             "Status": "Enabled",
             "Filter": self._filter(),
@@ -125,6 +125,11 @@ class Replication:
             "Metrics": {**_ENABLED, "EventThreshold": {"Minutes": _MINUTES}},
             "ReplicationTime": {**_ENABLED, "Time": {"Minutes": _MINUTES}},
         }
+
+
+def rule_id(destination_region: str) -> str:
+    """Return what a rule is called, in the bucket's configuration and in CloudWatch."""
+    return f"To-{destination_region}"
 
 
 _ENABLED = {"Status": "Enabled"}

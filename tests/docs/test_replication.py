@@ -1,0 +1,41 @@
+"""docs/replication.md: its example is run, its tables are complete."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from cdk_encrypted_data import ReplicationMonitoring
+from devtools.readme import README
+from tests.docs.test_readme import code
+
+_TEXT = (README.parent / "docs" / "replication.md").read_text()
+
+
+def test_the_example_watches_both_regions_and_tells_operators_of_alarms() -> None:
+    (example,) = [each for each in code("python", _TEXT) if "ReplicationMonitoring(" in each]
+    names: dict[str, Any] = {}
+    exec(example.replace("app.synth()", "assembly = app.synth()"), names)  # noqa: S102 - our own page
+    for stack in names["assembly"].stacks:
+        (subscription,) = (
+            each["Properties"]
+            for each in stack.template["Resources"].values()
+            if each["Type"] == "AWS::SNS::Subscription"
+        )
+        assert subscription["FilterPolicyScope"] == "MessageBody"
+        assert subscription["FilterPolicy"] == {"AlarmName": [{"exists": True}]}
+
+
+def test_the_options_table_names_every_option() -> None:
+    rows = _TEXT.split("| option |")[1].split("\n\n")[0].splitlines()
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    annotations = vars(ReplicationMonitoring)["__init__"].__annotations__
+    assert named == {name for name in annotations if name not in ("scope", "id", "return")}
+
+
+def test_every_reason_that_the_embedded_aws_gives_has_a_remedy() -> None:
+    adapter = README.parent / "devtools" / "embedded_aws" / "adapter" / "replication.py"
+    given = set(re.findall(r'"((?:Src|Dst|Assume)\w+)"', adapter.read_text()))
+    assert "DstKmsKeyInvalidState" in given
+    rows = [row.split(" | ")[0] for row in _TEXT.split("| `failureReason` |")[1].split("\n\n")[0].splitlines()]
+    assert given - {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set()
