@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cdk_encrypted_data.access_log_bucket import AccessLogBucket
+    from cdk_encrypted_data.batch_replication import BatchReplication
     from cdk_encrypted_data.choices import (
         CustomerProvidedKeys,
         DeleteMarkers,
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccessLogBucket",
+    "BatchReplication",
     "CustomerManagedKey",
     "CustomerProvidedKeys",
     "DeleteMarkers",
@@ -52,6 +54,7 @@ __all__ = [
 
 _MODULES = {
     "AccessLogBucket": "access_log_bucket",
+    "BatchReplication": "batch_replication",
     "CustomerManagedKey": "customer_managed_key",
     "CustomerProvidedKeys": "choices",
     "DeleteMarkers": "choices",

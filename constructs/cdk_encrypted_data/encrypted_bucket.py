@@ -334,6 +334,15 @@ class EncryptedBucket(Construct):
             if not added.statement_added:
                 self._warn_of_key_policy("Service", f"lets {service} decrypt", [statement])
 
+    def check_grantee(self, grantee: iam.IGrantable) -> None:
+        """Refuse a grantee of whom it is known that the policy of the bucket's key gives it nothing.
+
+        Raises:
+            ValueError: If the key names its users and the grantee isn't one, or if it administers the key.
+        """
+        if self._managed_key is not None:
+            self._managed_key.check_grantee(grantee)
+
     @property
     def _cfn_bucket(self) -> s3.CfnBucket:
         return cast("s3.CfnBucket", self._bucket.node.default_child)

@@ -237,9 +237,9 @@ class ReplicatedEncryptedBuckets(Construct):
         return tuple(self._buckets)
 
     @property
-    def replication_time(self) -> ReplicationTime:
-        """How soon S3 replicates."""
-        return self._replication.replication_time
+    def replication(self) -> Replication:
+        """What is replicated, and how."""
+        return self._replication
 
     def destinations_of(self, region: str) -> tuple[str, ...]:
         """Return the Regions to which the bucket of a Region replicates: none, if it is a replica's one way.
@@ -250,14 +250,16 @@ class ReplicatedEncryptedBuckets(Construct):
         self.bucket_for(region)
         return tuple(each for each in self.regions if each != region) if region in self._roles else ()
 
-    def bucket_arn_in(self, region: str) -> str:
-        """Return the ARN of a Region's bucket, made of its name: for use in any stack, and in what the bucket needs.
+    def place_of(self, region: str) -> Place:
+        """Return a Region's bucket as policies name it: by ARNs that any stack can use that is deployed after it.
+
+        The bucket's is made of its name, and can be used by what the bucket needs as well.
 
         Raises:
             ValueError: If there is none.
         """
         self.bucket_for(region)
-        return self._places[region].bucket_arn
+        return self._places[region]
 
     def bucket_for(self, region: str) -> EncryptedBucket:
         """Return the bucket of a Region.

@@ -96,7 +96,7 @@ class ReplicationMonitoring(Construct):
             validation.check_minutes(id, "pending_for", pending_for, MINUTES)
         if maximum_latency is not None:
             validation.check_minutes(id, "maximum_latency", maximum_latency, MINUTES)
-        elif buckets.replication_time is ReplicationTime.WITHIN_15_MINUTES:
+        elif buckets.replication.replication_time is ReplicationTime.WITHIN_15_MINUTES:
             maximum_latency = cdk.Duration.minutes(15)
         administrators, _ = check_options(
             id,
@@ -209,7 +209,7 @@ class _RegionalMonitoring(Construct):
         alarms = f"arn:{here.partition}:cloudwatch:{here.region}:{here.account}:alarm:*"
         publishers = {_CLOUDWATCH: policies.source_condition([alarms], here.account)}
         if buckets.destinations_of(region):
-            publishers[_S3] = policies.source_condition([buckets.bucket_arn_in(region)], here.account)
+            publishers[_S3] = policies.source_condition([buckets.place_of(region).bucket_arn], here.account)
         key = _TopicKey(
             self,
             "Key",
@@ -293,7 +293,7 @@ class _RegionalMonitoring(Construct):
         self.node.add_validation(NoOtherNotifications(bucket.bucket, "its replication is monitored"))
 
     def _names(self, source: str, destination: str) -> tuple[str, str]:
-        first, second = (self._buckets.bucket_arn_in(each).rpartition(":")[2] for each in (source, destination))
+        first, second = (self._buckets.place_of(each).bucket_arn.rpartition(":")[2] for each in (source, destination))
         return first, second
 
     def _metric(self, name: str, source: str, destination: str, *, statistic: str, minutes: int) -> cloudwatch.Metric:

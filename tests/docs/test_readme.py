@@ -15,6 +15,7 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_encrypted_data import (
     AccessLogBucket,
+    BatchReplication,
     CustomerManagedKey,
     EncryptedBucket,
     MultiRegionKeyPair,
@@ -104,6 +105,7 @@ def test_every_make_command_exists() -> None:
         EncryptedBucket,
         CustomerManagedKey,
         AccessLogBucket,
+        BatchReplication,
         MultiRegionKeyPair,
         ReplicatedEncryptedBuckets,
         ReplicationMonitoring,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any
 
-from cdk_encrypted_data import ReplicationMonitoring
+import pytest
+
+from cdk_encrypted_data import BatchReplication, ReplicationMonitoring
+from cdk_encrypted_data_operations.__main__ import main
 from devtools.readme import README
 from tests.docs.test_readme import code
 
@@ -26,10 +30,29 @@ def test_the_example_watches_both_regions_and_tells_operators_of_alarms() -> Non
         assert subscription["FilterPolicy"] == {"AlarmName": [{"exists": True}]}
 
 
-def test_the_options_table_names_every_option() -> None:
-    rows = _TEXT.split("| option |")[1].split("\n\n")[0].splitlines()
+def test_the_example_of_jobs_makes_a_role_and_a_report_bucket() -> None:
+    (example,) = [each for each in code("python", _TEXT) if "BatchReplication(" in each]
+    names: dict[str, Any] = {}
+    exec(example.replace("app.synth()", "assembly = app.synth()"), names)  # noqa: S102 - our own page
+    outputs = names["assembly"].get_stack_by_name("Orders-eu-central-1").template["Outputs"]
+    assert {"BatchRole", "ReportBucket"} <= set(outputs)
+
+
+def test_the_command_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    (command,) = [each for each in code("sh", _TEXT) if each.startswith("encrypted-data-operations ")]
+    given = {word for word in shlex.split(command.replace("\\\n", " ")) if word.startswith("--")}
+    with pytest.raises(SystemExit):
+        main(["replicate-existing", "--help"])
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    assert given <= known
+    assert set(re.findall(r"`(--[a-z-]+)", _TEXT)) <= known
+
+
+@pytest.mark.parametrize(("number", "construct"), [(1, ReplicationMonitoring), (2, BatchReplication)])
+def test_the_options_table_names_every_option(number: int, construct: type) -> None:
+    rows = _TEXT.split("| option |")[number].split("\n\n")[0].splitlines()
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
-    annotations = vars(ReplicationMonitoring)["__init__"].__annotations__
+    annotations = vars(construct)["__init__"].__annotations__
     assert named == {name for name in annotations if name not in ("scope", "id", "return")}
 
 

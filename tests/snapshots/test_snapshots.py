@@ -19,6 +19,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from cdk_encrypted_data import (
     AccessLogBucket,
+    BatchReplication,
     CustomerManagedKey,
     CustomerProvidedKeys,
     DeleteMarkers,
@@ -190,6 +191,27 @@ def fullest_monitoring(home: cdk.Stack, away: cdk.Stack) -> None:
     monitoring.grant_subscribe(iam.ManagedPolicy(home, "Subscribers"))
 
 
+def batch_replication(home: cdk.Stack, away: cdk.Stack) -> None:
+    buckets = ReplicatedEncryptedBuckets(
+        home,
+        "Data",
+        bucket_name_prefix="acme",
+        replicas=[away],
+        direction=ReplicationDirection.BOTH_WAYS,
+        object_key_prefix="reports/",
+    )
+    reports = [EncryptedBucket(each, "Reports") for each in (home, away)]
+    batch = BatchReplication(home, "Batch", buckets=buckets, report_buckets=reports)
+    batch.grant_create_job(iam.ManagedPolicy(home, "Operators"))
+
+
+REPLICATED = [
+    smallest_replicated,
+    fullest_replicated,
+    smallest_monitoring,
+    fullest_monitoring,
+    batch_replication,
+]
 USES: dict[str, Callable[[cdk.Stack], object]] = {
     "CustomerManagedKey-smallest": lambda stack: CustomerManagedKey(stack, "Key"),
     "CustomerManagedKey-fullest": fullest_key,
@@ -213,7 +235,7 @@ def test_pair(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "eu-west-1"])
-@pytest.mark.parametrize("use", [smallest_replicated, fullest_replicated, smallest_monitoring, fullest_monitoring])
+@pytest.mark.parametrize("use", REPLICATED)
 def test_replicated(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot: SnapshotAssertion) -> None:
     assert in_two_regions(use, region) == snapshot
 

@@ -12,6 +12,7 @@ from aws_cdk import aws_sns as sns
 import cdk_encrypted_data
 from cdk_encrypted_data import (
     AccessLogBucket,
+    BatchReplication,
     CustomerManagedKey,
     CustomerProvidedKeys,
     DeleteMarkers,
@@ -28,6 +29,7 @@ from cdk_encrypted_data import (
     ServerSideEncryption,
     UploadPolicy,
 )
+from cdk_encrypted_data.policies.replication import Replication
 
 app = cdk.App()
 stack = cdk.Stack(app, "UserApp")
@@ -156,9 +158,9 @@ ReplicatedEncryptedBuckets(
 bucket_regions: tuple[str, ...] = replicated.regions
 bucket_there: EncryptedBucket = replicated.bucket_for("eu-central-1")
 replication_role: iam.Role = replicated.role_for("eu-central-1")
-replication_time: ReplicationTime = replicated.replication_time
 destinations: tuple[str, ...] = replicated.destinations_of("eu-central-1")
-bucket_arn_there: str = replicated.bucket_arn_in("eu-central-1")
+what_and_how: Replication = replicated.replication
+bucket_arn_there: str = replicated.place_of("eu-central-1").bucket_arn
 replicated_grants: list[iam.Grant] = [
     small_replicated.grant_read(travellers),
     small_replicated.grant_write(travellers, objects_key_pattern="uploads/*"),
@@ -184,6 +186,16 @@ topics: Mapping[str, sns.Topic] = monitoring.topics
 topic: sns.Topic = monitoring.topic_for("eu-central-1")
 alarms: Sequence[cloudwatch.Alarm] = monitoring.alarms
 subscribing: iam.Grant = small_monitoring.grant_subscribe(travellers)
+
+batch: BatchReplication = BatchReplication(
+    stack,
+    "Batch",
+    buckets=replicated,
+    report_buckets=[EncryptedBucket(each, "Reports") for each in (away, home)],
+)
+batch_regions: tuple[str, ...] = batch.regions
+batch_role: iam.Role = batch.role_for("eu-central-1")
+creating_jobs: iam.Grant = batch.grant_create_job(travellers)
 
 # Buckets: a key that names its users, and every option
 

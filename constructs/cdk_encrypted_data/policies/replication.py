@@ -18,6 +18,7 @@ from cdk_encrypted_data.choices import (
     ServerSideEncryption,
 )
 from cdk_encrypted_data.policies import Condition, Statement
+from cdk_encrypted_data.policies.key import WRITE_ACTIONS
 
 Rule: TypeAlias = dict[str, Any]
 """A replication rule, in the words of CloudFormation or of S3's API."""
@@ -26,6 +27,11 @@ Rule: TypeAlias = dict[str, Any]
 _READ_ACTIONS = ("s3:GetObjectVersionAcl", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging")
 _READ_LOCK_ACTIONS = ("s3:GetObjectLegalHold", "s3:GetObjectRetention")
 _ORDERS_ACTIONS = ("s3:GetReplicationConfiguration", "s3:ListBucket")
+
+BATCH_OPERATIONS = "batchoperations.s3.amazonaws.com"
+
+REPORTS = "batch-replication"
+"""Where in their bucket the reports of jobs are."""
 
 _MINUTES = 15  # the only number that S3 takes
 
@@ -36,6 +42,14 @@ class Place(NamedTuple):
     region: str
     bucket_arn: str
     key_arn: str
+
+
+class Permission(NamedTuple):
+    """Some actions on some resources."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +84,25 @@ class Replication:
                 self._use(f"EncryptReplicas{number}", (*verify, "kms:Encrypt"), each)
                 for number, each in enumerate(destinations, 1)
             ),
+        ]
+
+    def permissions_for_existing(self, source: Place, *, reports_arn: str, reports_key_arn: str) -> list[Statement]:
+        """Return what S3 Batch Operations needs to have S3 replicate what is in a bucket already, and to report on it.
+
+        It lists the objects itself and touches none: the replication role copies them.
+        See https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-batch-replication-policies.html.
+        """
+        condition: Condition = {
+            "StringEquals": {"kms:ViaService": f"s3.{source.region}.amazonaws.com"},
+            "StringLike": {"kms:EncryptionContext:aws:s3:arn": [reports_arn, f"{reports_arn}/{REPORTS}/*"]},
+        }
+        return [
+            _allow(
+                "ListObjects", ("s3:GetReplicationConfiguration", "s3:PutInventoryConfiguration"), [source.bucket_arn]
+            ),
+            _allow("InitiateReplication", ("s3:InitiateReplication",), [self._objects(source)]),
+            _allow("StoreReports", ("s3:PutObject",), [f"{reports_arn}/{REPORTS}/*"]),
+            {**_allow("EncryptReports", WRITE_ACTIONS, [reports_key_arn]), "Condition": condition},
         ]
 
     def _objects(self, place: Place) -> str:
@@ -146,6 +179,36 @@ def assumed_for(bucket_arn: str, *, account: str) -> Condition:
         "ArnEqualsIfExists": {"aws:SourceArn": bucket_arn},
         "StringEqualsIfExists": {"aws:SourceAccount": account},
     }
+
+
+def run_for_jobs_in(region: str, *, partition: str, account: str) -> Condition:
+    """Return the condition under which S3 Batch Operations may assume a role: for this account's jobs in a Region.
+
+    Wherever it says for which: AWS documents it as little as for replication (`assumed_for`).
+    """
+    return {
+        "ArnLikeIfExists": {"aws:SourceArn": f"arn:{partition}:s3:{region}:{account}:job/*"},
+        "StringEqualsIfExists": {"aws:SourceAccount": account},
+    }
+
+
+def may_run_jobs(
+    sources: Sequence[Place], *, role_arns: Sequence[str], partition: str, account: str
+) -> list[Permission]:
+    """Return what an operator needs to have S3 replicate what is in these buckets already, and to see how it goes."""
+    regions = [each.region for each in sources]
+    in_regions: dict[str, str | list[str]] = {"aws:RequestedRegion": regions}
+    create: Condition = {"StringEquals": {**in_regions, "s3:RequestJobOperation": "S3ReplicateObject"}}
+    pass_on: Condition = {"StringEquals": {"iam:PassedToService": BATCH_OPERATIONS}}
+    jobs = tuple(f"arn:{partition}:s3:{each}:{account}:job/*" for each in regions)
+    return [
+        # A job has no ARN before it is there, and a list of jobs none at all.
+        Permission(("s3:CreateJob",), ("*",), create),
+        Permission(("s3:ListJobs",), ("*",), {"StringEquals": in_regions}),
+        Permission(("s3:DescribeJob",), jobs),
+        Permission(("iam:PassRole",), tuple(role_arns), pass_on),
+        Permission(("s3:GetReplicationConfiguration",), tuple(each.bucket_arn for each in sources)),
+    ]
 
 
 def may_configure(bucket_arns: Sequence[str], role_arns: Sequence[str], *, log_group_arn: str) -> list[Statement]:
