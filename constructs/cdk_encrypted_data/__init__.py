@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
+    from cdk_encrypted_data.policies.replication import CrossAccountDestination
     from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
+    from cdk_encrypted_data.replication_destination import ReplicationDestination
     from cdk_encrypted_data.replication_monitoring import ReplicationMonitoring
 
 __version__ = "0.1.0"
@@ -34,6 +36,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AccessLogBucket",
     "BatchReplication",
+    "CrossAccountDestination",
     "CustomerManagedKey",
     "CustomerProvidedKeys",
     "DeleteMarkers",
@@ -44,6 +47,7 @@ __all__ = [
     "ObjectEvents",
     "ObjectLock",
     "ReplicatedEncryptedBuckets",
+    "ReplicationDestination",
     "ReplicationDirection",
     "ReplicationMonitoring",
     "ReplicationTime",
@@ -55,6 +59,7 @@ __all__ = [
 _MODULES = {
     "AccessLogBucket": "access_log_bucket",
     "BatchReplication": "batch_replication",
+    "CrossAccountDestination": "policies.replication",
     "CustomerManagedKey": "customer_managed_key",
     "CustomerProvidedKeys": "choices",
     "DeleteMarkers": "choices",
@@ -65,6 +70,7 @@ _MODULES = {
     "ObjectEvents": "choices",
     "ObjectLock": "choices",
     "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
+    "ReplicationDestination": "replication_destination",
     "ReplicationDirection": "choices",
     "ReplicationMonitoring": "replication_monitoring",
     "ReplicationTime": "choices",

@@ -167,7 +167,7 @@ def _l1(role: iam.Role) -> iam.CfnRole:
 def _report_buckets(owner: str, given: object, buckets: ReplicatedEncryptedBuckets) -> dict[str, EncryptedBucket]:
     validation.check_list(owner, "report_buckets", given, EncryptedBucket, allowed="a list of EncryptedBuckets")
     assert isinstance(given, (list, tuple))  # noqa: S101 - for type checkers: just checked
-    sources = [each for each in buckets.regions if buckets.destinations_of(each)]
+    sources = [each for each in buckets.regions if buckets.replicates(each)]
     allowed = f"one bucket of account {cdk.Stack.of(buckets).account}, under a KMS key, in each of {', '.join(sources)}"
     found: dict[str, EncryptedBucket] = {}
 

@@ -28,7 +28,7 @@ from cdk_encrypted_data.encrypted_bucket import EncryptedBucket, check_options_o
 from cdk_encrypted_data.interned import pseudo_parameters
 from cdk_encrypted_data.managed_key import check_options
 from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
-from cdk_encrypted_data.policies.replication import Place, Replication, assumed_for
+from cdk_encrypted_data.policies.replication import CrossAccountDestination, Place, Replication, assumed_for
 
 _Grant = Callable[[EncryptedBucket], iam.Grant]
 
@@ -58,7 +58,9 @@ class ReplicatedEncryptedBuckets(Construct):
         id: str,  # noqa: A002 - the CDK's name for it
         *,
         bucket_name_prefix: str,
-        replicas: Sequence[Construct],
+        replicas: Sequence[Construct] = (),
+        destinations: Sequence[CrossAccountDestination] = (),
+        role_name: str | None = None,
         direction: ReplicationDirection = ReplicationDirection.ONE_WAY,
         delete_markers: DeleteMarkers = DeleteMarkers.REPLICATED,
         replication_time: ReplicationTime = ReplicationTime.BEST_EFFORT,
@@ -91,7 +93,11 @@ class ReplicatedEncryptedBuckets(Construct):
                 its name is known before it is there. The new keys are bound to their buckets by their policies.
             replicas: Where to put the other buckets: stacks, or constructs in them, of other Regions of the same
                 account and partition, one for each Region. They are deployed before the source's stack, and aren't
-                nested.
+                nested. Default: none, where there are ``destinations``.
+            destinations: Buckets of other accounts, one way: each made there before, by `ReplicationDestination`.
+                Default: none.
+            role_name: What the source's replication role is called: with ``destinations``, whose policies name it.
+                Default: CloudFormation's name.
             direction: Which buckets replicate. Default: the source, to all others.
             delete_markers: Whether deleting an object hides its replicas. Default: it does.
             replication_time: How soon. Default: most objects within 15 minutes, without a promise.
@@ -125,7 +131,10 @@ class ReplicatedEncryptedBuckets(Construct):
                 name its account and Region, or if two buckets would be in one Region or in different accounts,
                 partitions or stages.
         """
-        regions = validation.check_replicas(id, "replicas", replicas, primary=scope, made=validation.BUCKETS)
+        least = 0 if destinations else 1
+        regions = validation.check_replicas(
+            id, "replicas", replicas, primary=scope, made=validation.BUCKETS, least=least
+        )
         validation.check_known_text(id, "bucket_name_prefix", bucket_name_prefix, validation.BUCKET_NAME_PREFIX)
         for region in regions:
             validation.check_name_length(id, "bucket_name_prefix", bucket_name_prefix, region)
@@ -134,6 +143,7 @@ class ReplicatedEncryptedBuckets(Construct):
         validation.check_choice(id, "replication_time", replication_time, ReplicationTime)
         validation.check_choice(id, "object_lock", object_lock, ObjectLock)
         validation.check_choice(id, "encryption", encryption, ServerSideEncryption)
+        _check_destinations(id, destinations, role_name, direction, cdk.Stack.of(scope))
         _check_filters(id, object_key_prefix, object_tags, delete_markers)
         if replica_storage_class is not None:
             allowed = "an s3.StorageClass"
@@ -225,6 +235,16 @@ class ReplicatedEncryptedBuckets(Construct):
             )
             for region, bucket in self._buckets.items()
         }
+        self._elsewhere = [
+            Place(
+                each.region,
+                f"arn:{pseudo_parameters().partition}:s3:::{each.bucket_name}",
+                each.key_arn,
+                account=each.account,
+            )
+            for each in destinations
+        ]
+        self._role_name = role_name
         self._roles: dict[str, iam.Role] = {}
         if direction is ReplicationDirection.ONE_WAY:
             self._replicate_from_the_source()
@@ -241,14 +261,23 @@ class ReplicatedEncryptedBuckets(Construct):
         """What is replicated, and how."""
         return self._replication
 
-    def destinations_of(self, region: str) -> tuple[str, ...]:
-        """Return the Regions to which the bucket of a Region replicates: none, if it is a replica's one way.
+    def replicates(self, region: str) -> bool:
+        """Return whether the bucket of a Region replicates, to a Region of these or to another account.
 
         Raises:
-            ValueError: If there is no bucket.
+            ValueError: If there is none.
         """
         self.bucket_for(region)
-        return tuple(each for each in self.regions if each != region) if region in self._roles else ()
+        return region in self._roles
+
+    def destinations_of(self, region: str) -> tuple[str, ...]:
+        """Return the Regions of these to which the bucket of a Region replicates. Errors are those of `replicates`."""
+        return tuple(each for each in self.regions if each != region) if self.replicates(region) else ()
+
+    @property
+    def places_elsewhere(self) -> tuple[Place, ...]:
+        """The buckets of other accounts to which the source replicates."""
+        return tuple(self._elsewhere)
 
     def place_of(self, region: str) -> Place:
         """Return a Region's bucket as policies name it: by ARNs that any stack can use that is deployed after it.
@@ -311,7 +340,7 @@ class ReplicatedEncryptedBuckets(Construct):
         bucket = _l1(self._buckets[source])
         configuration = {
             "Role": role.role_arn,
-            "Rules": self._replication.rules([self._places[each] for each in destinations]),
+            "Rules": self._replication.rules([*(self._places[each] for each in destinations), *self._elsewhere]),
         }
         # In CloudFormation's own words, at once: of the L1's structs each would be a call into Node.
         bucket.add_property_override("ReplicationConfiguration", configuration)
@@ -333,13 +362,14 @@ class ReplicatedEncryptedBuckets(Construct):
         role = iam.Role(
             self,
             f"Role{suffix}",
+            role_name=self._role_name,
             assumed_by=iam.ServicePrincipal(
                 "s3.amazonaws.com", conditions=assumed_for(source.bucket_arn, account=cdk.Stack.of(self).account)
             ),
             description=f"S3 replicates as this role what is stored in {source.bucket_arn.rpartition(':')[2]}",
         )
         statements = self._replication.permissions(
-            source, [self._places[each] for each in self.regions if each != region]
+            source, [*(self._places[each] for each in self.regions if each != region), *self._elsewhere]
         )
         permissions = iam.ManagedPolicy(
             self,
@@ -390,6 +420,66 @@ def _check_encryption(
         )
     for argument, value in of_new_keys.items():
         validation.check_not_both(owner, argument, value, other="keys", other_value=keys)
+
+
+def _check_destinations(
+    owner: str, destinations: object, role_name: str | None, direction: ReplicationDirection, home: cdk.Stack
+) -> None:
+    validation.check_optional_text(owner, "role_name", role_name, validation.ROLE_NAME)
+    validation.check_list(
+        owner, "destinations", destinations, CrossAccountDestination, allowed="a list of CrossAccountDestinations"
+    )
+    assert isinstance(destinations, (list, tuple))  # noqa: S101 - for type checkers: just checked
+    if not destinations:
+        # Both ways there is a role for each bucket.
+        validation.check_not_both(owner, "role_name", role_name, other="replicas alone", other_value=True)
+        return
+    if direction is ReplicationDirection.BOTH_WAYS:
+        raise validation.refusal(
+            owner,
+            "destinations",
+            got=f"{len(destinations)} with BOTH_WAYS",
+            allowed="destinations one way",
+            remedy="pass ReplicationDirection.ONE_WAY: another account's bucket isn't ours to replicate from",
+        )
+    if role_name is None:
+        raise validation.refusal(
+            owner,
+            "role_name",
+            got=None,
+            allowed=validation.ROLE_NAME.allowed,
+            remedy="name the role: the other account's policies admit it by its name, before it is there",
+        )
+    for each in destinations:
+        validation.check_known_text(owner, "account", each.account, validation.ACCOUNT)
+        validation.check_known_text(owner, "region", each.region, validation.REGION)
+        # The name that an account's own namespace gives ends like no other bucket's.
+        validation.check_known_text(owner, "bucket_name", each.bucket_name, validation.DESTINATION_BUCKET_NAME)
+        validation.check_known_text(owner, "key_arn", each.key_arn, validation.KEY_ARN)
+        if each.account == home.account:
+            raise validation.refusal(
+                owner,
+                "destinations",
+                got=f"{each.bucket_name} in account {each.account}",
+                allowed="buckets of other accounts",
+                remedy="add its stack to replicas: a bucket of this account is made here",
+            )
+        if each.key_arn.split(":")[3:5] != [each.region, each.account]:
+            raise validation.refusal(
+                owner,
+                "key_arn",
+                got=each.key_arn,
+                allowed=f"a key of {each.region} and account {each.account}",
+                remedy="pass the key of that bucket",
+            )
+    if len({(each.account, each.region) for each in destinations}) < len(destinations):
+        raise validation.refusal(
+            owner,
+            "destinations",
+            got=[f"{each.account} {each.region}" for each in destinations],
+            allowed="one bucket in each Region of an account",
+            remedy="leave one out",
+        )
 
 
 def _check_filters(

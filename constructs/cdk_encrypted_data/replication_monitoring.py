@@ -21,7 +21,7 @@ from cdk_encrypted_data.interned import pseudo_parameters
 from cdk_encrypted_data.managed_key import ManagedKey, check_options
 from cdk_encrypted_data.policies import key as key_policy
 from cdk_encrypted_data.policies import topic as topic_policy
-from cdk_encrypted_data.policies.replication import rule_id
+from cdk_encrypted_data.policies.replication import Place
 from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
 
 PENDING_OPERATIONS = (1, 1_000_000_000)
@@ -33,7 +33,6 @@ MINUTES = (1, 1440)
 _PART = "ReplicationMonitoring"
 _S3, _CLOUDWATCH = "S3", "CloudWatch"
 _EVENTS = "s3:Replication:*"
-_FAILED_MINUTES = 5
 
 
 class ReplicationMonitoring(Construct):
@@ -124,12 +123,16 @@ class ReplicationMonitoring(Construct):
                 removal_policy=removal_policy,
             )
             for destination in buckets.destinations_of(region):
-                part.watch_failures(destination)
+                part.watch_failures(buckets.place_of(destination))
             for origin in buckets.regions:
                 if region in buckets.destinations_of(origin):
-                    part.watch_backlog(origin, operations=pending_operations, longer_than=pending_for)
+                    source = buckets.place_of(origin)
+                    part.watch_backlog(source, operations=pending_operations, longer_than=pending_for)
                     if maximum_latency is not None:
-                        part.watch_latency(origin, maximum_latency)
+                        part.watch_latency(source, maximum_latency)
+        for elsewhere in buckets.places_elsewhere:
+            # What waits for it is published in a Region of another account's.
+            self._parts[buckets.regions[0]].watch_failures(elsewhere)
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -203,13 +206,14 @@ class _RegionalMonitoring(Construct):
         super().__init__(buckets.bucket_for(region), _PART)
         self._buckets = buckets
         self._region = region
+        self._place = buckets.place_of(region)
         self.alarms: list[cloudwatch.Alarm] = []
         here = pseudo_parameters()
         # Not by their names, which CloudFormation makes: the alarms need the topic.
         alarms = f"arn:{here.partition}:cloudwatch:{here.region}:{here.account}:alarm:*"
         publishers = {_CLOUDWATCH: policies.source_condition([alarms], here.account)}
-        if buckets.destinations_of(region):
-            publishers[_S3] = policies.source_condition([buckets.place_of(region).bucket_arn], here.account)
+        if buckets.replicates(region):
+            publishers[_S3] = policies.source_condition([self._place.bucket_arn], here.account)
         key = _TopicKey(
             self,
             "Key",
@@ -239,42 +243,38 @@ class _RegionalMonitoring(Construct):
         if _S3 in publishers:
             self._notify(after=added[0])
 
-    def watch_failures(self, destination: str) -> None:
+    def watch_failures(self, destination: Place) -> None:
         """Tell of replicas that failed. AWS publishes that in the source's Region, and only when something failed."""
-        source_bucket, destination_bucket = self._names(self._region, destination)
+        metric = self._metric("OperationsFailedReplication", self._place, destination, statistic="Sum", minutes=5)
         self._alarm(
-            f"Failed{destination}",
-            f"S3 failed to replicate from {source_bucket} to {destination_bucket} and tries no more; "
+            f"Failed{destination.account or ''}{destination.region}",
+            f"S3 failed to replicate from {self._place.bucket_name} to {destination.bucket_name} and tries no more; "
             "the topic's events say what and why",
-            metric=self._metric(
-                "OperationsFailedReplication", self._region, destination, statistic="Sum", minutes=_FAILED_MINUTES
-            ),
+            metric=metric,
             threshold=0,
             # Nothing replicated, nothing failed. So every new failure is told anew.
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
 
-    def watch_backlog(self, source: str, *, operations: int, longer_than: cdk.Duration | None) -> None:
+    def watch_backlog(self, source: Place, *, operations: int, longer_than: cdk.Duration | None) -> None:
         """Tell of operations that wait. AWS publishes that in the destination's Region."""
-        source_bucket, destination_bucket = self._names(source, self._region)
         minutes = 15 if longer_than is None else int(longer_than.to_minutes())
         alarm = self._alarm(
-            f"Pending{source}",
+            f"Pending{source.region}",
             f"More than {operations} operations have waited for {minutes} minutes to be replicated "
-            f"from {source_bucket} to {destination_bucket}",
-            metric=self._metric("OperationsPendingReplication", source, self._region, statistic="Maximum", minutes=1),
+            f"from {source.bucket_name} to {self._place.bucket_name}",
+            metric=self._metric("OperationsPendingReplication", source, self._place, statistic="Maximum", minutes=1),
             threshold=operations,
             evaluation_periods=minutes,
         )
         alarm.add_ok_action(actions.SnsAction(self.topic))
 
-    def watch_latency(self, source: str, maximum: cdk.Duration) -> None:
+    def watch_latency(self, source: Place, maximum: cdk.Duration) -> None:
         """Tell when the destination is behind. AWS publishes that in the destination's Region."""
-        source_bucket, destination_bucket = self._names(source, self._region)
         alarm = self._alarm(
-            f"Latency{source}",
-            f"{destination_bucket} is more than {int(maximum.to_minutes())} minutes behind {source_bucket}",
-            metric=self._metric("ReplicationLatency", source, self._region, statistic="Maximum", minutes=1),
+            f"Latency{source.region}",
+            f"{self._place.bucket_name} is more than {int(maximum.to_minutes())} minutes behind {source.bucket_name}",
+            metric=self._metric("ReplicationLatency", source, self._place, statistic="Maximum", minutes=1),
             threshold=maximum.to_seconds(),
         )
         alarm.add_ok_action(actions.SnsAction(self.topic))
@@ -292,19 +292,16 @@ class _RegionalMonitoring(Construct):
         resource.node.add_dependency(after.policy_dependable)
         self.node.add_validation(NoOtherNotifications(bucket.bucket, "its replication is monitored"))
 
-    def _names(self, source: str, destination: str) -> tuple[str, str]:
-        first, second = (self._buckets.place_of(each).bucket_arn.rpartition(":")[2] for each in (source, destination))
-        return first, second
-
-    def _metric(self, name: str, source: str, destination: str, *, statistic: str, minutes: int) -> cloudwatch.Metric:
-        source_bucket, destination_bucket = self._names(source, destination)
+    def _metric(
+        self, name: str, source: Place, destination: Place, *, statistic: str, minutes: int
+    ) -> cloudwatch.Metric:
         return cloudwatch.Metric(
             namespace="AWS/S3",
             metric_name=name,
             dimensions_map={
-                "SourceBucket": source_bucket,
-                "DestinationBucket": destination_bucket,
-                "RuleId": rule_id(destination),
+                "SourceBucket": source.bucket_name,
+                "DestinationBucket": destination.bucket_name,
+                "RuleId": destination.rule_id,
             },
             statistic=statistic,
             period=cdk.Duration.minutes(minutes),

@@ -20,6 +20,7 @@ from cdk_encrypted_data import (
     EncryptedBucket,
     MultiRegionKeyPair,
     ReplicatedEncryptedBuckets,
+    ReplicationDestination,
     ReplicationMonitoring,
 )
 from devtools.readme import PROOFS, README, with_tables
@@ -108,6 +109,7 @@ def test_every_make_command_exists() -> None:
         BatchReplication,
         MultiRegionKeyPair,
         ReplicatedEncryptedBuckets,
+        ReplicationDestination,
         ReplicationMonitoring,
     ],
 )

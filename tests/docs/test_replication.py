@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cdk_encrypted_data import BatchReplication, ReplicationMonitoring
+from cdk_encrypted_data import BatchReplication, ReplicationDestination, ReplicationMonitoring
 from cdk_encrypted_data_operations.__main__ import main
 from devtools.readme import README
 from tests.docs.test_readme import code
@@ -38,6 +38,22 @@ def test_the_example_of_jobs_makes_a_role_and_a_report_bucket() -> None:
     assert {"BatchRole", "ReportBucket"} <= set(outputs)
 
 
+def test_the_examples_of_two_accounts_know_each_other() -> None:
+    there, here = (
+        each
+        for each in code("python", _TEXT)
+        if "ReplicationDestination(" in each or "CrossAccountDestination(" in each
+    )
+    templates = []
+    for example in (there, here):
+        names: dict[str, Any] = {}
+        exec(example.replace("app.synth()", "assembly = app.synth()"), names)  # noqa: S102 - our own page
+        templates.append(str(names["assembly"].stacks[0].template))
+    assert "arn:aws:iam::111122223333:role/orders-replication" in templates[0]
+    assert "'RoleName': 'orders-replication'" in templates[1]
+    assert "backup-444455556666-eu-west-1-an" in templates[1]
+
+
 def test_the_command_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     (command,) = [each for each in code("sh", _TEXT) if each.startswith("encrypted-data-operations ")]
     given = {word for word in shlex.split(command.replace("\\\n", " ")) if word.startswith("--")}
@@ -48,7 +64,9 @@ def test_the_command_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(re.findall(r"`(--[a-z-]+)", _TEXT)) <= known
 
 
-@pytest.mark.parametrize(("number", "construct"), [(1, ReplicationMonitoring), (2, BatchReplication)])
+@pytest.mark.parametrize(
+    ("number", "construct"), [(1, ReplicationMonitoring), (2, BatchReplication), (3, ReplicationDestination)]
+)
 def test_the_options_table_names_every_option(number: int, construct: type) -> None:
     rows = _TEXT.split("| option |")[number].split("\n\n")[0].splitlines()
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}

@@ -20,6 +20,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from cdk_encrypted_data import (
     AccessLogBucket,
     BatchReplication,
+    CrossAccountDestination,
     CustomerManagedKey,
     CustomerProvidedKeys,
     DeleteMarkers,
@@ -29,6 +30,7 @@ from cdk_encrypted_data import (
     ObjectEvents,
     ObjectLock,
     ReplicatedEncryptedBuckets,
+    ReplicationDestination,
     ReplicationDirection,
     ReplicationMonitoring,
     ReplicationTime,
@@ -205,6 +207,12 @@ def batch_replication(home: cdk.Stack, away: cdk.Stack) -> None:
     batch.grant_create_job(iam.ManagedPolicy(home, "Operators"))
 
 
+def to_another_account(home: cdk.Stack, _away: cdk.Stack) -> None:
+    ReplicatedEncryptedBuckets(
+        home, "Data", bucket_name_prefix="acme", destinations=[DESTINATION], role_name="orders-replication"
+    )
+
+
 REPLICATED = [
     smallest_replicated,
     fullest_replicated,
@@ -212,6 +220,13 @@ REPLICATED = [
     fullest_monitoring,
     batch_replication,
 ]
+ROLE = "arn:aws:iam::444455556666:role/orders-replication"
+DESTINATION = CrossAccountDestination(
+    account="444455556666",
+    region="eu-west-1",
+    bucket_name="backup-444455556666-eu-west-1-an",
+    key_arn="arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+)
 USES: dict[str, Callable[[cdk.Stack], object]] = {
     "CustomerManagedKey-smallest": lambda stack: CustomerManagedKey(stack, "Key"),
     "CustomerManagedKey-fullest": fullest_key,
@@ -219,6 +234,9 @@ USES: dict[str, Callable[[cdk.Stack], object]] = {
     "EncryptedBucket-fullest": fullest_bucket,
     "EncryptedBucket-DSSE-KMS": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.DSSE_KMS),
     "EncryptedBucket-SSE-S3": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.SSE_S3),
+    "ReplicationDestination-smallest": lambda stack: ReplicationDestination(
+        stack, "Backup", bucket_name_prefix="backup", source_role_arns=[ROLE]
+    ),
     "AccessLogBucket-smallest": lambda stack: AccessLogBucket(stack, "Logs"),
 }
 
@@ -238,6 +256,10 @@ def test_pair(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot
 @pytest.mark.parametrize("use", REPLICATED)
 def test_replicated(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot: SnapshotAssertion) -> None:
     assert in_two_regions(use, region) == snapshot
+
+
+def test_replicated_to_another_account(snapshot: SnapshotAssertion) -> None:
+    assert in_two_regions(to_another_account, "eu-central-1") == snapshot
 
 
 def in_two_regions(use: Callable[[cdk.Stack, cdk.Stack], None], region: str) -> dict[str, Any]:

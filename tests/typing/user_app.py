@@ -13,6 +13,7 @@ import cdk_encrypted_data
 from cdk_encrypted_data import (
     AccessLogBucket,
     BatchReplication,
+    CrossAccountDestination,
     CustomerManagedKey,
     CustomerProvidedKeys,
     DeleteMarkers,
@@ -23,13 +24,14 @@ from cdk_encrypted_data import (
     ObjectEvents,
     ObjectLock,
     ReplicatedEncryptedBuckets,
+    ReplicationDestination,
     ReplicationDirection,
     ReplicationMonitoring,
     ReplicationTime,
     ServerSideEncryption,
     UploadPolicy,
 )
-from cdk_encrypted_data.policies.replication import Replication
+from cdk_encrypted_data.policies.replication import Place, Replication
 
 app = cdk.App()
 stack = cdk.Stack(app, "UserApp")
@@ -155,6 +157,33 @@ ReplicatedEncryptedBuckets(
     key_rotation_period=cdk.Duration.days(180),
     key_pending_window=cdk.Duration.days(7),
 )
+elsewhere = CrossAccountDestination(
+    account="444455556666",
+    region="eu-west-1",
+    bucket_name="backup-444455556666-eu-west-1-an",
+    key_arn="arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+)
+sending = ReplicatedEncryptedBuckets(
+    away, "Sending", bucket_name_prefix="sending", destinations=[elsewhere], role_name="sending-replication"
+)
+places_elsewhere: tuple[Place, ...] = sending.places_elsewhere
+replicates: bool = sending.replicates("eu-west-1")
+destination: ReplicationDestination = ReplicationDestination(
+    stack,
+    "Destination",
+    bucket_name_prefix="backup",
+    source_role_arns=["arn:aws:iam::444455556666:role/orders-replication"],
+    delete_markers=DeleteMarkers.NOT_REPLICATED,
+    object_lock=ObjectLock.ON,
+    encryption=ServerSideEncryption.DSSE_KMS,
+    key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/Security")],
+    minimum_tls_version=MinimumTlsVersion.TLS_1_3,
+    noncurrent_version_expiration=cdk.Duration.days(30),
+    lifecycle_rules=[s3.LifecycleRule(id="Scratch", prefix="scratch/", expiration=cdk.Duration.days(7))],
+    access_log_bucket=logs,
+    removal_policy=cdk.RemovalPolicy.RETAIN,
+)
+bucket_of_replicas: EncryptedBucket = destination.bucket
 bucket_regions: tuple[str, ...] = replicated.regions
 bucket_there: EncryptedBucket = replicated.bucket_for("eu-central-1")
 replication_role: iam.Role = replicated.role_for("eu-central-1")
