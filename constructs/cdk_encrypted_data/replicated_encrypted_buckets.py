@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import region_info
 from constructs import Construct
 
-from cdk_encrypted_data import validation
+from cdk_encrypted_data import policies, validation
 from cdk_encrypted_data.access_log_bucket import AccessLogBucket
 from cdk_encrypted_data.bucket_replication import BucketReplication
 from cdk_encrypted_data.choices import (
@@ -183,8 +184,7 @@ class ReplicatedEncryptedBuckets(Construct):
         logs = _log_buckets(id, access_log_buckets, regions)
         _check_replicas_are_new(id, f"{id}Replica", replicas)
 
-        super().__init__(scope, id)
-        self._replication = Replication(
+        replication = Replication(
             direction=direction,
             delete_markers=delete_markers,
             replication_time=replication_time,
@@ -194,6 +194,10 @@ class ReplicatedEncryptedBuckets(Construct):
             object_lock=object_lock,
             encryption=encryption,
         )
+        _check_size(id, replication, regions, destinations, prefix=bucket_name_prefix, home=cdk.Stack.of(scope))
+
+        super().__init__(scope, id)
+        self._replication = replication
         self._buckets: dict[str, EncryptedBucket] = {}
         for region, place in zip(regions, (self, *replicas), strict=True):
             bucket = EncryptedBucket(
@@ -480,6 +484,45 @@ def _check_destinations(
             allowed="one bucket in each Region of an account",
             remedy="leave one out",
         )
+
+
+def _check_size(
+    owner: str,
+    replication: Replication,
+    regions: Sequence[str],
+    destinations: Sequence[CrossAccountDestination],
+    *,
+    prefix: str,
+    home: cdk.Stack,
+) -> None:
+    """Refuse more destinations of one bucket than the policy of its role has room for."""
+    partition = region_info.RegionInfo.get(home.region).partition or "aws"
+
+    def place(region: str, account: str, name: str, key_arn: str) -> Place:
+        return Place(region, f"arn:{partition}:s3:::{name}", key_arn, None if account == home.account else account)
+
+    places = [
+        place(each, home.account, f"{prefix}-{home.account}-{each}-an", _longest_key_arn(partition, each, home.account))
+        for each in regions
+    ]
+    elsewhere = [place(each.region, each.account, each.bucket_name, each.key_arn) for each in destinations]
+    for source in places[:1] if replication.direction is ReplicationDirection.ONE_WAY else places:
+        others = [*(each for each in places if each is not source), *elsewhere]
+        size = policies.characters(replication.permissions(source, others))
+        if size > policies.MANAGED_POLICY_CHARACTERS:
+            raise validation.refusal(
+                owner,
+                "destinations" if destinations else "replicas",
+                got=f"{len(others)} destinations of {source.bucket_name}, whose role's policy would have {size} "
+                "characters",
+                allowed=f"as many as IAM's {policies.MANAGED_POLICY_CHARACTERS} characters for a managed policy hold",
+                remedy="replicate to fewer Regions, or shorten bucket_name_prefix or object_key_prefix",
+            )
+
+
+def _longest_key_arn(partition: str, region: str, account: str) -> str:
+    # Of a multi-Region key it is as long.
+    return f"arn:{partition}:kms:{region}:{account}:key/{'0' * 36}"
 
 
 def _check_filters(
