@@ -38,13 +38,15 @@ class ReplicatedEncryptedBuckets(Construct):
     """A bucket in each of two Regions or more, each an `EncryptedBucket` under its own Region's key, and replication.
 
     The first bucket, the source, is made in the construct's own stack, the others in stacks of their Regions, which are
-    deployed before it. S3 replicates every object, whatever it is encrypted with, and encrypts each replica under the
-    key of its Region. It does so as a role for each source that may take the steps of replication from and to these
-    buckets with these keys, and no others. Every rule is measured: CloudWatch shows what is pending and what has
-    failed, and a notification of the source (``s3:Replication:*``) tells of each replica that fails.
+    deployed before it. Buckets of other accounts may be further destinations, or the only ones (``destinations``). S3
+    replicates every object, whatever it is encrypted with, and encrypts each replica under the key of its Region. It
+    does so as a role for each source that may take the steps of replication from and to these buckets with these keys,
+    and no others. Every rule is measured: CloudWatch shows what is pending and what has failed, and a notification of
+    the source (``s3:Replication:*``) tells of each replica that fails: `ReplicationMonitoring` makes alarms of the one
+    and asks for the other.
 
-    Not replicated are objects that were there before the replication, deletions of single versions, what lifecycle
-    rules do, and objects in archive classes.
+    Not replicated are objects that were there before the replication (`BatchReplication`), deletions of single
+    versions, what lifecycle rules do, and objects in archive classes.
 
     Stateful: every bucket and every key. All are retained when they leave the template unless ``removal_policy`` says
     otherwise. The roles aren't: what a retained source is given afterwards isn't replicated. A new
