@@ -18,6 +18,7 @@ from cdk_encrypted_data import (
     ObjectEvents,
     ReplicatedEncryptedBuckets,
     ReplicationDirection,
+    ReplicationMonitoring,
     ServerSideEncryption,
     UploadPolicy,
 )
@@ -73,7 +74,7 @@ def pair(context: dict[str, Any]) -> dict[str, Any]:
 
 
 def replicated(context: dict[str, Any], *, granted: bool) -> dict[str, Any]:
-    """Return the templates of buckets that replicate one way, and both ways."""
+    """Return the templates of buckets that replicate one way, and both ways, and are watched."""
     app = cdk.App(context=context)
     home, *away = stacks = [
         cdk.Stack(app, region, env=cdk.Environment(account="111122223333", region=region))
@@ -83,8 +84,11 @@ def replicated(context: dict[str, Any], *, granted: bool) -> dict[str, Any]:
         buckets = ReplicatedEncryptedBuckets(
             home, direction.name, bucket_name_prefix=direction.value, replicas=away, direction=direction
         )
+        monitoring = ReplicationMonitoring(home, f"{direction.name}Monitoring", buckets=buckets)
         if granted:
-            buckets.grant_read(iam.ManagedPolicy(home, f"Read{direction.name}"))
+            policy = iam.ManagedPolicy(home, f"Read{direction.name}")
+            buckets.grant_read(policy)
+            monitoring.grant_subscribe(policy)
     return {stack.stack_name: template(stack) for stack in stacks}
 
 

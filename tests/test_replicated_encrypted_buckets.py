@@ -31,6 +31,7 @@ from cdk_encrypted_data import (
     ReplicationTime,
     ServerSideEncryption,
     UploadPolicy,
+    policies,
 )
 from cdk_encrypted_data.bucket_replication import CODE
 from cdk_encrypted_data.policies import Statement
@@ -585,6 +586,48 @@ class TestRefusals:
         assert_refused("access_log_buckets", home, [away], access_log_buckets=[AccessLogBucket(far, "Logs")])
         twice = [AccessLogBucket(home, name) for name in ("A", "B")]
         assert_refused("access_log_buckets", home, [away], access_log_buckets=twice)
+
+
+MANY = [
+    f"{place}-{number}"
+    for place in ("ap-southeast", "ap-northeast", "eu-central", "me-central", "ca-central", "us-east", "eu-west")
+    for number in (1, 2)
+]
+
+
+class TestSize:
+    @pytest.mark.parametrize("direction", ReplicationDirection)
+    def test_as_many_regions_as_iam_has_characters_for(self, direction: ReplicationDirection, tmp_path: Path) -> None:
+        app = cdk.App(outdir=str(tmp_path))
+        stacks = [stack_in(each, app) for each in MANY[:13]]
+        with pytest.raises(
+            ValueError,
+            match=r"^Data: replicas is .12 destinations of acme-.+ would have 6[1-9]\d\d characters.; "
+            r"allowed: as many as IAM's 6144 characters for a managed policy hold; replicate to fewer Regions, or ",
+        ):
+            make(stacks[0], stacks[1:], direction=direction)
+        assert stacks[0].node.try_find_child("Data") is None
+        make(stacks[0], stacks[1:12], direction=direction)
+        app.synth()
+        sizes = [
+            len(json.dumps(each.setting("PolicyDocument"), separators=(",", ":")))
+            for each in Assembly.read(tmp_path).resources_of_type("AWS::IAM::ManagedPolicy")
+            if "EncryptReplicas" in str(each.setting("PolicyDocument"))
+        ]
+        assert 5600 < max(sizes) <= 6144
+
+    def test_what_is_counted_is_what_is_deployed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        counted: list[int] = []
+        count = policies.characters
+
+        def characters(statements: Sequence[Statement]) -> int:
+            counted.append(count(statements))
+            return counted[-1]
+
+        monkeypatch.setattr(policies, "characters", characters)
+        Buckets(*REGIONS, scope=cdk.App(outdir=str(tmp_path)), object_key_prefix="reports/").templates()
+        (policy,) = Assembly.read(tmp_path).resources_of_type("AWS::IAM::ManagedPolicy")
+        assert counted == [len(json.dumps(policy.setting("PolicyDocument"), separators=(",", ":")))]
 
 
 def assert_refused(

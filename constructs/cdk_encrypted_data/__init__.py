@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cdk_encrypted_data.access_log_bucket import AccessLogBucket
+    from cdk_encrypted_data.batch_replication import BatchReplication
     from cdk_encrypted_data.choices import (
         CustomerProvidedKeys,
         DeleteMarkers,
@@ -26,12 +27,17 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
     from cdk_encrypted_data.promotion import Promotion
+    from cdk_encrypted_data.policies.replication import CrossAccountDestination
     from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
+    from cdk_encrypted_data.replication_destination import ReplicationDestination
+    from cdk_encrypted_data.replication_monitoring import ReplicationMonitoring
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AccessLogBucket",
+    "BatchReplication",
+    "CrossAccountDestination",
     "CustomerManagedKey",
     "CustomerProvidedKeys",
     "DeleteMarkers",
@@ -43,7 +49,9 @@ __all__ = [
     "ObjectLock",
     "Promotion",
     "ReplicatedEncryptedBuckets",
+    "ReplicationDestination",
     "ReplicationDirection",
+    "ReplicationMonitoring",
     "ReplicationTime",
     "ServerSideEncryption",
     "UploadPolicy",
@@ -52,6 +60,8 @@ __all__ = [
 
 _MODULES = {
     "AccessLogBucket": "access_log_bucket",
+    "BatchReplication": "batch_replication",
+    "CrossAccountDestination": "policies.replication",
     "CustomerManagedKey": "customer_managed_key",
     "CustomerProvidedKeys": "choices",
     "DeleteMarkers": "choices",
@@ -63,7 +73,9 @@ _MODULES = {
     "ObjectLock": "choices",
     "Promotion": "promotion",
     "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
+    "ReplicationDestination": "replication_destination",
     "ReplicationDirection": "choices",
+    "ReplicationMonitoring": "replication_monitoring",
     "ReplicationTime": "choices",
     "ServerSideEncryption": "choices",
     "UploadPolicy": "choices",

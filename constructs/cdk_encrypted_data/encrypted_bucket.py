@@ -334,6 +334,15 @@ class EncryptedBucket(Construct):
             if not added.statement_added:
                 self._warn_of_key_policy("Service", f"lets {service} decrypt", [statement])
 
+    def check_grantee(self, grantee: iam.IGrantable) -> None:
+        """Refuse a grantee of whom it is known that the policy of the bucket's key gives it nothing.
+
+        Raises:
+            ValueError: If the key names its users and the grantee isn't one, or if it administers the key.
+        """
+        if self._managed_key is not None:
+            self._managed_key.check_grantee(grantee)
+
     @property
     def _cfn_bucket(self) -> s3.CfnBucket:
         return cast("s3.CfnBucket", self._bucket.node.default_child)
@@ -371,7 +380,7 @@ class EncryptedBucket(Construct):
         self._cfn_bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
         )
-        self.node.add_validation(_NoOtherNotifications(self._bucket))
+        self.node.add_validation(NoOtherNotifications(self._bucket, "object_events is EVENT_BRIDGE"))
 
     def _grant(self, grantee: iam.IGrantable, pattern: str, permissions_for: _Access) -> iam.Grant:
         owner = self.node.id
@@ -415,17 +424,19 @@ class EncryptedBucket(Construct):
 
 
 @jsii.implements(IValidation)
-class _NoOtherNotifications:
-    """Refuses the L2's notifications beside EventBridge: the CDK would write S3's one configuration without it."""
+class NoOtherNotifications:
+    """Refuses the L2's notifications beside others: the CDK would write S3's one configuration without these."""
 
-    def __init__(self, bucket: s3.Bucket) -> None:
+    def __init__(self, bucket: s3.Bucket, others: str) -> None:
         self._bucket = bucket
+        self._others = others
 
     def validate(self) -> list[str]:
+        """Say what is wrong, if anything is."""
         if self._bucket.node.try_find_child("Notifications") is None:
             return []
         message = (
-            "object_events is EVENT_BRIDGE, and notifications of the bucket's L2 would switch that off; "
+            f"{self._others}, and notifications of the bucket's L2 would switch that off; "
             "allowed: one of the two; let a rule of EventBridge do what the notification does"
         )
         return [message]

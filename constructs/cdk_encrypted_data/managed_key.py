@@ -116,6 +116,10 @@ class ManagedKey(Construct):
         )
         self._policy.add_statements(iam.PolicyStatement.from_json(statement))
 
+    def add_statements(self, statements: Sequence[policies.Statement]) -> None:
+        """Add statements to the key's policy, for a construct of this library that answers for them."""
+        self._policy.add_statements(*(iam.PolicyStatement.from_json(each) for each in statements))
+
     def check_grantee(self, grantee: iam.IGrantable) -> None:
         """Refuse a grantee of whom it is known that the key's policy gives it nothing.
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import region_info
 from constructs import Construct
 
-from cdk_encrypted_data import validation
+from cdk_encrypted_data import policies, validation
 from cdk_encrypted_data.access_log_bucket import AccessLogBucket
 from cdk_encrypted_data.bucket_replication import BucketReplication
 from cdk_encrypted_data.choices import (
@@ -28,7 +29,7 @@ from cdk_encrypted_data.encrypted_bucket import EncryptedBucket, check_options_o
 from cdk_encrypted_data.interned import pseudo_parameters
 from cdk_encrypted_data.managed_key import check_options
 from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
-from cdk_encrypted_data.policies.replication import Place, Replication, assumed_for
+from cdk_encrypted_data.policies.replication import CrossAccountDestination, Place, Replication, assumed_for
 
 _Grant = Callable[[EncryptedBucket], iam.Grant]
 
@@ -37,13 +38,15 @@ class ReplicatedEncryptedBuckets(Construct):
     """A bucket in each of two Regions or more, each an `EncryptedBucket` under its own Region's key, and replication.
 
     The first bucket, the source, is made in the construct's own stack, the others in stacks of their Regions, which are
-    deployed before it. S3 replicates every object, whatever it is encrypted with, and encrypts each replica under the
-    key of its Region. It does so as a role for each source that may take the steps of replication from and to these
-    buckets with these keys, and no others. Every rule is measured: CloudWatch shows what is pending and what has
-    failed, and a notification of the source (``s3:Replication:*``) tells of each replica that fails.
+    deployed before it. Buckets of other accounts may be further destinations, or the only ones (``destinations``). S3
+    replicates every object, whatever it is encrypted with, and encrypts each replica under the key of its Region. It
+    does so as a role for each source that may take the steps of replication from and to these buckets with these keys,
+    and no others. Every rule is measured: CloudWatch shows what is pending and what has failed, and a notification of
+    the source (``s3:Replication:*``) tells of each replica that fails: `ReplicationMonitoring` makes alarms of the one
+    and asks for the other.
 
-    Not replicated are objects that were there before the replication, deletions of single versions, what lifecycle
-    rules do, and objects in archive classes.
+    Not replicated are objects that were there before the replication (`BatchReplication`), deletions of single
+    versions, what lifecycle rules do, and objects in archive classes.
 
     Stateful: every bucket and every key. All are retained when they leave the template unless ``removal_policy`` says
     otherwise. The roles aren't: what a retained source is given afterwards isn't replicated. A new
@@ -58,7 +61,9 @@ class ReplicatedEncryptedBuckets(Construct):
         id: str,  # noqa: A002 - the CDK's name for it
         *,
         bucket_name_prefix: str,
-        replicas: Sequence[Construct],
+        replicas: Sequence[Construct] = (),
+        destinations: Sequence[CrossAccountDestination] = (),
+        role_name: str | None = None,
         direction: ReplicationDirection = ReplicationDirection.ONE_WAY,
         delete_markers: DeleteMarkers = DeleteMarkers.REPLICATED,
         replication_time: ReplicationTime = ReplicationTime.BEST_EFFORT,
@@ -91,7 +96,11 @@ class ReplicatedEncryptedBuckets(Construct):
                 its name is known before it is there. The new keys are bound to their buckets by their policies.
             replicas: Where to put the other buckets: stacks, or constructs in them, of other Regions of the same
                 account and partition, one for each Region. They are deployed before the source's stack, and aren't
-                nested.
+                nested. Default: none, where there are ``destinations``.
+            destinations: Buckets of other accounts, one way: each made there before, by `ReplicationDestination`.
+                Default: none.
+            role_name: What the source's replication role is called: with ``destinations``, whose policies name it.
+                Default: CloudFormation's name.
             direction: Which buckets replicate. Default: the source, to all others.
             delete_markers: Whether deleting an object hides its replicas. Default: it does.
             replication_time: How soon. Default: most objects within 15 minutes, without a promise.
@@ -125,7 +134,10 @@ class ReplicatedEncryptedBuckets(Construct):
                 name its account and Region, or if two buckets would be in one Region or in different accounts,
                 partitions or stages.
         """
-        regions = validation.check_replicas(id, "replicas", replicas, primary=scope, made=validation.BUCKETS)
+        least = 0 if destinations else 1
+        regions = validation.check_replicas(
+            id, "replicas", replicas, primary=scope, made=validation.BUCKETS, least=least
+        )
         validation.check_known_text(id, "bucket_name_prefix", bucket_name_prefix, validation.BUCKET_NAME_PREFIX)
         for region in regions:
             validation.check_name_length(id, "bucket_name_prefix", bucket_name_prefix, region)
@@ -134,6 +146,7 @@ class ReplicatedEncryptedBuckets(Construct):
         validation.check_choice(id, "replication_time", replication_time, ReplicationTime)
         validation.check_choice(id, "object_lock", object_lock, ObjectLock)
         validation.check_choice(id, "encryption", encryption, ServerSideEncryption)
+        _check_destinations(id, destinations, role_name, direction, cdk.Stack.of(scope))
         _check_filters(id, object_key_prefix, object_tags, delete_markers)
         if replica_storage_class is not None:
             allowed = "an s3.StorageClass"
@@ -173,8 +186,7 @@ class ReplicatedEncryptedBuckets(Construct):
         logs = _log_buckets(id, access_log_buckets, regions)
         _check_replicas_are_new(id, f"{id}Replica", replicas)
 
-        super().__init__(scope, id)
-        self._replication = Replication(
+        replication = Replication(
             direction=direction,
             delete_markers=delete_markers,
             replication_time=replication_time,
@@ -184,6 +196,10 @@ class ReplicatedEncryptedBuckets(Construct):
             object_lock=object_lock,
             encryption=encryption,
         )
+        _check_size(id, replication, regions, destinations, prefix=bucket_name_prefix, home=cdk.Stack.of(scope))
+
+        super().__init__(scope, id)
+        self._replication = replication
         self._buckets: dict[str, EncryptedBucket] = {}
         for region, place in zip(regions, (self, *replicas), strict=True):
             bucket = EncryptedBucket(
@@ -225,6 +241,16 @@ class ReplicatedEncryptedBuckets(Construct):
             )
             for region, bucket in self._buckets.items()
         }
+        self._elsewhere = [
+            Place(
+                each.region,
+                f"arn:{pseudo_parameters().partition}:s3:::{each.bucket_name}",
+                each.key_arn,
+                account=each.account,
+            )
+            for each in destinations
+        ]
+        self._role_name = role_name
         self._roles: dict[str, iam.Role] = {}
         if direction is ReplicationDirection.ONE_WAY:
             self._replicate_from_the_source()
@@ -235,6 +261,40 @@ class ReplicatedEncryptedBuckets(Construct):
     def regions(self) -> tuple[str, ...]:
         """The Regions that have a bucket: the source's, then the replicas' in the order they were given."""
         return tuple(self._buckets)
+
+    @property
+    def replication(self) -> Replication:
+        """What is replicated, and how."""
+        return self._replication
+
+    def replicates(self, region: str) -> bool:
+        """Return whether the bucket of a Region replicates, to a Region of these or to another account.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        self.bucket_for(region)
+        return region in self._roles
+
+    def destinations_of(self, region: str) -> tuple[str, ...]:
+        """Return the Regions of these to which the bucket of a Region replicates. Errors are those of `replicates`."""
+        return tuple(each for each in self.regions if each != region) if self.replicates(region) else ()
+
+    @property
+    def places_elsewhere(self) -> tuple[Place, ...]:
+        """The buckets of other accounts to which the source replicates."""
+        return tuple(self._elsewhere)
+
+    def place_of(self, region: str) -> Place:
+        """Return a Region's bucket as policies name it: by ARNs that any stack can use that is deployed after it.
+
+        The bucket's is made of its name, and can be used by what the bucket needs as well.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        self.bucket_for(region)
+        return self._places[region]
 
     def bucket_for(self, region: str) -> EncryptedBucket:
         """Return the bucket of a Region.
@@ -286,7 +346,7 @@ class ReplicatedEncryptedBuckets(Construct):
         bucket = _l1(self._buckets[source])
         configuration = {
             "Role": role.role_arn,
-            "Rules": self._replication.rules([self._places[each] for each in destinations]),
+            "Rules": self._replication.rules([*(self._places[each] for each in destinations), *self._elsewhere]),
         }
         # In CloudFormation's own words, at once: of the L1's structs each would be a call into Node.
         bucket.add_property_override("ReplicationConfiguration", configuration)
@@ -308,13 +368,14 @@ class ReplicatedEncryptedBuckets(Construct):
         role = iam.Role(
             self,
             f"Role{suffix}",
+            role_name=self._role_name,
             assumed_by=iam.ServicePrincipal(
                 "s3.amazonaws.com", conditions=assumed_for(source.bucket_arn, account=cdk.Stack.of(self).account)
             ),
             description=f"S3 replicates as this role what is stored in {source.bucket_arn.rpartition(':')[2]}",
         )
         statements = self._replication.permissions(
-            source, [self._places[each] for each in self.regions if each != region]
+            source, [*(self._places[each] for each in self.regions if each != region), *self._elsewhere]
         )
         permissions = iam.ManagedPolicy(
             self,
@@ -365,6 +426,105 @@ def _check_encryption(
         )
     for argument, value in of_new_keys.items():
         validation.check_not_both(owner, argument, value, other="keys", other_value=keys)
+
+
+def _check_destinations(
+    owner: str, destinations: object, role_name: str | None, direction: ReplicationDirection, home: cdk.Stack
+) -> None:
+    validation.check_optional_text(owner, "role_name", role_name, validation.ROLE_NAME)
+    validation.check_list(
+        owner, "destinations", destinations, CrossAccountDestination, allowed="a list of CrossAccountDestinations"
+    )
+    assert isinstance(destinations, (list, tuple))  # noqa: S101 - for type checkers: just checked
+    if not destinations:
+        # Both ways there is a role for each bucket.
+        validation.check_not_both(owner, "role_name", role_name, other="replicas alone", other_value=True)
+        return
+    if direction is ReplicationDirection.BOTH_WAYS:
+        raise validation.refusal(
+            owner,
+            "destinations",
+            got=f"{len(destinations)} with BOTH_WAYS",
+            allowed="destinations one way",
+            remedy="pass ReplicationDirection.ONE_WAY: another account's bucket isn't ours to replicate from",
+        )
+    if role_name is None:
+        raise validation.refusal(
+            owner,
+            "role_name",
+            got=None,
+            allowed=validation.ROLE_NAME.allowed,
+            remedy="name the role: the other account's policies admit it by its name, before it is there",
+        )
+    for each in destinations:
+        validation.check_known_text(owner, "account", each.account, validation.ACCOUNT)
+        validation.check_known_text(owner, "region", each.region, validation.REGION)
+        # The name that an account's own namespace gives ends like no other bucket's.
+        validation.check_known_text(owner, "bucket_name", each.bucket_name, validation.DESTINATION_BUCKET_NAME)
+        validation.check_known_text(owner, "key_arn", each.key_arn, validation.KEY_ARN)
+        if each.account == home.account:
+            raise validation.refusal(
+                owner,
+                "destinations",
+                got=f"{each.bucket_name} in account {each.account}",
+                allowed="buckets of other accounts",
+                remedy="add its stack to replicas: a bucket of this account is made here",
+            )
+        if each.key_arn.split(":")[3:5] != [each.region, each.account]:
+            raise validation.refusal(
+                owner,
+                "key_arn",
+                got=each.key_arn,
+                allowed=f"a key of {each.region} and account {each.account}",
+                remedy="pass the key of that bucket",
+            )
+    if len({(each.account, each.region) for each in destinations}) < len(destinations):
+        raise validation.refusal(
+            owner,
+            "destinations",
+            got=[f"{each.account} {each.region}" for each in destinations],
+            allowed="one bucket in each Region of an account",
+            remedy="leave one out",
+        )
+
+
+def _check_size(
+    owner: str,
+    replication: Replication,
+    regions: Sequence[str],
+    destinations: Sequence[CrossAccountDestination],
+    *,
+    prefix: str,
+    home: cdk.Stack,
+) -> None:
+    """Refuse more destinations of one bucket than the policy of its role has room for."""
+    partition = region_info.RegionInfo.get(home.region).partition or "aws"
+
+    def place(region: str, account: str, name: str, key_arn: str) -> Place:
+        return Place(region, f"arn:{partition}:s3:::{name}", key_arn, None if account == home.account else account)
+
+    places = [
+        place(each, home.account, f"{prefix}-{home.account}-{each}-an", _longest_key_arn(partition, each, home.account))
+        for each in regions
+    ]
+    elsewhere = [place(each.region, each.account, each.bucket_name, each.key_arn) for each in destinations]
+    for source in places[:1] if replication.direction is ReplicationDirection.ONE_WAY else places:
+        others = [*(each for each in places if each is not source), *elsewhere]
+        size = policies.characters(replication.permissions(source, others))
+        if size > policies.MANAGED_POLICY_CHARACTERS:
+            raise validation.refusal(
+                owner,
+                "destinations" if destinations else "replicas",
+                got=f"{len(others)} destinations of {source.bucket_name}, whose role's policy would have {size} "
+                "characters",
+                allowed=f"as many as IAM's {policies.MANAGED_POLICY_CHARACTERS} characters for a managed policy hold",
+                remedy="replicate to fewer Regions, or shorten bucket_name_prefix or object_key_prefix",
+            )
+
+
+def _longest_key_arn(partition: str, region: str, account: str) -> str:
+    # Of a multi-Region key it is as long.
+    return f"arn:{partition}:kms:{region}:{account}:key/{'0' * 36}"
 
 
 def _check_filters(

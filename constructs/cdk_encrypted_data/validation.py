@@ -47,6 +47,11 @@ BUCKET_NAME = Text(
     "reserved prefixes and suffixes",
     "choose another name, or leave it out and CloudFormation makes one",
 )
+DESTINATION_BUCKET_NAME = Text(
+    re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+    "3 to 63 lower-case letters, digits, dots and hyphens",
+    "write the name of the bucket as its account says it",
+)
 BUCKET_NAME_PREFIX = Text(
     re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9][a-z0-9-]{0,36}"),
     "1 to 37 lower-case letters, digits and hyphens that don't begin with a hyphen or one of S3's reserved prefixes",
@@ -89,6 +94,12 @@ SERVICE = Text(
     "the name of a service principal, such as cloudfront.amazonaws.com",
     "look it up in the service's guide; a role or user gets access by grant_read, grant_write …",
 )
+ROLE_NAME = Text(
+    re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
+    "1 to 64 letters, digits and any of _+=,.@-",
+    "write the name alone, without a path",
+)
+REGION = Text(re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+"), "the name of a Region, such as eu-central-1", "write it out")
 ACCOUNT = Text(re.compile(r"\d{12}"), "12 digits", "write the account id as a string")
 KEY_ACTION = Text(
     re.compile(r"kms:[A-Z][A-Za-z]+"),
@@ -109,6 +120,11 @@ LOG_GROUP_NAME = Text(
     re.compile(r"[A-Za-z0-9._/#-][A-Za-z0-9._/#*-]{0,511}"),
     "1 to 512 letters, digits and any of ._/#-*, not beginning with *",
     "begin with what all the log groups share, such as /aws/lambda/*",
+)
+ROLE_ARN = Text(
+    re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII),
+    "arn:PARTITION:iam::ACCOUNT:role/NAME",
+    "write the whole ARN of the role as which S3 replicates",
 )
 BUCKET_ARN = Text(
     re.compile(rf"arn:({_UNKNOWN}|[a-z-]+):s3:::[a-z0-9{_UNKNOWN}][a-z0-9.{_UNKNOWN}-]*"),
@@ -235,6 +251,29 @@ def check_known_days(owner: str, argument: str, value: cdk.Duration | None, boun
             allowed=f"a Duration of {bounds[0]} to {bounds[1]} whole days that is known before deployment",
             remedy="write the days as a number",
         )
+
+
+def check_minutes(owner: str, argument: str, value: object, bounds: tuple[int, int]) -> None:
+    """Refuse what isn't a duration of whole minutes within the bounds, known before deployment."""
+    minimum, maximum = bounds
+    allowed = f"a Duration of {minimum} to {maximum} whole minutes that is known before deployment"
+    if not isinstance(value, cdk.Duration):
+        raise refusal(owner, argument, got=value, allowed=allowed, remedy=f"write Duration.minutes({minimum})")
+    if value.is_unresolved():
+        raise refusal(owner, argument, got="a token", allowed=allowed, remedy="write the minutes as a number")
+    minutes = value.to_minutes(integral=False)
+    if minutes != int(minutes) or not minimum <= minutes <= maximum:
+        got = f"{minutes:g} minutes"
+        raise refusal(owner, argument, got=got, allowed=allowed, remedy="choose one within these bounds")
+
+
+def check_number(owner: str, argument: str, value: object, bounds: tuple[int, int]) -> None:
+    """Refuse what isn't a whole number within the bounds."""
+    minimum, maximum = bounds
+    # A boolean is a number to Python.
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        allowed = f"a whole number from {minimum} to {maximum}"
+        raise refusal(owner, argument, got=value, allowed=allowed, remedy="choose one within these bounds")
 
 
 def check_removal_policy(owner: str, argument: str, value: object) -> None:
@@ -464,13 +503,13 @@ BUCKETS = Replicated("bucket", "source", "construct", "the buckets' policies and
 
 
 def check_replicas(
-    owner: str, argument: str, replicas: object, *, primary: Construct, made: Replicated = KEYS
+    owner: str, argument: str, replicas: object, *, primary: Construct, made: Replicated = KEYS, least: int = 1
 ) -> tuple[str, ...]:
     """Refuse places for replicas in which they can't be made; return the Regions, the primary's first."""
     allowed = (
         f"stacks, or constructs in them, of other Regions of the {made.first}'s account and partition, one for each"
     )
-    if isinstance(replicas, (str, Construct)) or not isinstance(replicas, Sequence) or not replicas:
+    if isinstance(replicas, (str, Construct)) or not isinstance(replicas, Sequence) or len(replicas) < least:
         raise refusal(owner, argument, got=replicas, allowed=f"a list of {allowed}", remedy="name at least one")
     for replica in replicas:
         check_instance(owner, argument, replica, Construct, allowed=allowed)

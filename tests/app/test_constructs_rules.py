@@ -9,11 +9,12 @@ from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_sns as sns
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
 from cdk_encrypted_data import AccessLogBucket, EncryptedBucket
 from stacks.acknowledgements import DEFAULT_KMS, REPLICATION
-from tests.snapshots.test_snapshots import fullest_bucket, fullest_key
+from tests.snapshots.test_snapshots import fullest_bucket, fullest_key, fullest_monitoring
 
 # By design of this release: nothing here replicates. Log buckets are under SSE-S3 (docs/decisions.md, 6).
 NOT_REPLICATED = {name.split("::", 1)[1] for name in REPLICATION}
@@ -27,8 +28,8 @@ NOT_LOGGED = {
 }
 
 
-def findings(directory: Path, make: Callable[[cdk.Stack], object]) -> set[str]:
-    """Return the rules that find something in what ``make`` puts into a stack."""
+def findings(directory: Path, make: Callable[[cdk.Stack], object], *, within: str = "") -> set[str]:
+    """Return the rules that find something in what ``make`` puts into a stack, or only where a path has ``within``."""
     app = cdk.App(outdir=str(directory))
     make(cdk.Stack(app, "Test"))
     for pack in (AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks):
@@ -36,7 +37,8 @@ def findings(directory: Path, make: Callable[[cdk.Stack], object]) -> set[str]:
     with contextlib.suppress(RuntimeError):  # what a finding makes of a synth
         app.synth()
     reports = json.loads((directory / "validation-report.json").read_text())["pluginReports"]
-    return {each["ruleName"].split("[")[0] for report in reports for each in report["violations"]}
+    violations = [each for report in reports for each in report["violations"]]
+    return {each["ruleName"].split("[")[0] for each in violations if within in json.dumps(each)}
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,16 @@ def findings(directory: Path, make: Callable[[cdk.Stack], object]) -> set[str]:
 )
 def test_what_the_packs_find(tmp_path: Path, make: Callable[[cdk.Stack], object], expected: set[str]) -> None:
     assert findings(tmp_path, make) == expected
+
+
+def test_what_the_packs_find_in_what_watches_replication(tmp_path: Path) -> None:
+    def watched(stack: cdk.Stack) -> None:
+        app = stack.node.root
+        assert isinstance(app, cdk.App)
+        environments = [cdk.Environment(account="111122223333", region=each) for each in ("eu-central-1", "eu-west-1")]
+        home, away = (cdk.Stack(app, str(each.region), env=each) for each in environments)
+        fullest_monitoring(home, away)
+        sns.Topic(home, "PlainTopic")
+
+    assert findings(tmp_path / "ours", watched, within="ReplicationMonitoring") == set()
+    assert "AwsSolutions-SNS3" in findings(tmp_path / "plain", watched, within="PlainTopic")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from cdk_encrypted_data import (
     ObjectLock,
     ReplicatedEncryptedBuckets,
     ReplicationDirection,
+    ReplicationMonitoring,
     ReplicationTime,
     ServerSideEncryption,
 )
@@ -64,7 +66,8 @@ def default_key(aws: EmbeddedAws, prefix: str, region: str) -> str:
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("one-way") / "cdk.out"
     app, (home, *away) = stacks(directory)
-    ReplicatedEncryptedBuckets(home, "Data", bucket_name_prefix="acme", replicas=away)
+    buckets = ReplicatedEncryptedBuckets(home, "Data", bucket_name_prefix="acme", replicas=away)
+    ReplicationMonitoring(home, "Monitoring", buckets=buckets)
     ReplicatedEncryptedBuckets(
         home,
         "Locked",
@@ -132,6 +135,69 @@ class TestOneWay:
 
     def test_a_second_deployment_changes_nothing(self, aws: EmbeddedAws, directory: Path) -> None:
         assert run_cdk(aws, *DEPLOY, app=directory).count("(no changes)") == len(REGIONS)
+
+
+class TestMonitoring:
+    def test_a_replica_that_fails_is_told_with_its_reason(self, aws: EmbeddedAws) -> None:
+        queue = subscribed(aws, HOME)
+        key, kms = default_key(aws, "acme", AWAY), aws.client("kms", region=AWAY)
+        kms.disable_key(KeyId=key)
+        version = put(aws, "acme", HOME, "fails")
+        kms.enable_key(KeyId=key)
+        (record,) = (each for message in messages(aws, HOME, queue) for each in message.get("Records", []))
+        assert record["eventName"].endswith("Replication:OperationFailedReplication")
+        assert record["s3"]["object"]["key"] == "fails"
+        assert record["s3"]["object"]["versionId"] == version
+        event = record["replicationEventData"]
+        assert event["replicationRuleId"] == f"To-{AWAY}"
+        assert event["failureReason"] == "DstKmsKeyInvalidState"
+        assert aws.replication_failures().pop()["key"] == "fails"
+
+    @pytest.mark.parametrize(("region", "metric"), [(HOME, "Failed"), (AWAY, "Pending")])
+    def test_alarms_of_each_region_reach_its_topic(self, aws: EmbeddedAws, region: str, metric: str) -> None:
+        queue = subscribed(aws, region)
+        cloudwatch = aws.client("cloudwatch", region=region)
+        alarm, *_ = (
+            each["AlarmName"]
+            for each in cloudwatch.describe_alarms()["MetricAlarms"]
+            if each["MetricName"] == f"Operations{metric}Replication"
+        )
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="tried")
+        assert [each["AlarmName"] for each in messages(aws, region, queue)] == [alarm]
+
+    def test_nobody_else_uses_the_key(self, aws: EmbeddedAws) -> None:
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        kms = aws.client("kms", credentials=aws.create_user("operator", everything))
+        with pytest.raises(ClientError, match="AccessDenied"):
+            kms.generate_data_key(KeyId=topic(aws, HOME)["KmsMasterKeyId"], KeySpec="AES_256")
+
+
+def topic(aws: EmbeddedAws, region: str) -> dict[str, str]:
+    sns = aws.client("sns", region=region)
+    (arn,) = (each["TopicArn"] for each in sns.list_topics()["Topics"])
+    attributes: dict[str, str] = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+    return attributes
+
+
+def subscribed(aws: EmbeddedAws, region: str) -> str:
+    """Subscribe an empty queue to the Region's topic; its address."""
+    sqs, arn = aws.client("sqs", region=region), topic(aws, region)["TopicArn"]
+    queue: str = sqs.create_queue(QueueName="told")["QueueUrl"]
+    endpoint = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": endpoint}]}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    aws.client("sns", region=region).subscribe(TopicArn=arn, Protocol="sqs", Endpoint=endpoint)
+    return queue
+
+
+def messages(aws: EmbeddedAws, region: str, queue: str) -> list[dict[str, Any]]:
+    """Take what the topic has told the queue, within ten seconds."""
+    sqs = aws.client("sqs", region=region)
+    found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10, MaxNumberOfMessages=10).get("Messages", [])
+    for each in found:
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=each["ReceiptHandle"])
+    return [json.loads(json.loads(each["Body"])["Message"]) for each in found]
 
 
 def both_ways(directory: Path, *, days: int = 90) -> Path:

@@ -16,10 +16,13 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_encrypted_data import (
     AccessLogBucket,
+    BatchReplication,
     CustomerManagedKey,
     EncryptedBucket,
     MultiRegionKeyPair,
     ReplicatedEncryptedBuckets,
+    ReplicationDestination,
+    ReplicationMonitoring,
 )
 from devtools.demo import CHAPTERS
 from devtools.readme import PROOFS, README, with_tables
@@ -125,7 +128,16 @@ def test_every_make_command_exists() -> None:
 
 @pytest.mark.parametrize(
     "construct",
-    [EncryptedBucket, CustomerManagedKey, AccessLogBucket, MultiRegionKeyPair, ReplicatedEncryptedBuckets],
+    [
+        EncryptedBucket,
+        CustomerManagedKey,
+        AccessLogBucket,
+        BatchReplication,
+        MultiRegionKeyPair,
+        ReplicatedEncryptedBuckets,
+        ReplicationDestination,
+        ReplicationMonitoring,
+    ],
 )
 def test_every_option_is_in_the_docstring(construct: type) -> None:
     options = [name for name in vars(construct)["__init__"].__annotations__ if name not in ("scope", "id", "return")]

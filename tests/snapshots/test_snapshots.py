@@ -19,6 +19,8 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from cdk_encrypted_data import (
     AccessLogBucket,
+    BatchReplication,
+    CrossAccountDestination,
     CustomerManagedKey,
     CustomerProvidedKeys,
     DeleteMarkers,
@@ -28,7 +30,9 @@ from cdk_encrypted_data import (
     ObjectEvents,
     ObjectLock,
     ReplicatedEncryptedBuckets,
+    ReplicationDestination,
     ReplicationDirection,
+    ReplicationMonitoring,
     ReplicationTime,
     ServerSideEncryption,
     UploadPolicy,
@@ -161,6 +165,69 @@ def fullest_replicated(home: cdk.Stack, away: cdk.Stack) -> None:
     buckets.grant_read_write(iam.ManagedPolicy(home, "Policy"))
 
 
+def smallest_monitoring(home: cdk.Stack, away: cdk.Stack) -> None:
+    buckets = ReplicatedEncryptedBuckets(home, "Data", bucket_name_prefix="acme", replicas=[away])
+    ReplicationMonitoring(home, "Monitoring", buckets=buckets)
+
+
+def fullest_monitoring(home: cdk.Stack, away: cdk.Stack) -> None:
+    buckets = ReplicatedEncryptedBuckets(
+        home,
+        "Data",
+        bucket_name_prefix="acme",
+        replicas=[away],
+        direction=ReplicationDirection.BOTH_WAYS,
+        object_events=ObjectEvents.EVENT_BRIDGE,
+    )
+    monitoring = ReplicationMonitoring(
+        home,
+        "Monitoring",
+        buckets=buckets,
+        pending_operations=50,
+        pending_for=cdk.Duration.hours(1),
+        maximum_latency=cdk.Duration.minutes(30),
+        key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")],
+        key_rotation_period=cdk.Duration.days(180),
+        key_pending_window=cdk.Duration.days(14),
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    monitoring.grant_subscribe(iam.ManagedPolicy(home, "Subscribers"))
+
+
+def batch_replication(home: cdk.Stack, away: cdk.Stack) -> None:
+    buckets = ReplicatedEncryptedBuckets(
+        home,
+        "Data",
+        bucket_name_prefix="acme",
+        replicas=[away],
+        direction=ReplicationDirection.BOTH_WAYS,
+        object_key_prefix="reports/",
+    )
+    reports = [EncryptedBucket(each, "Reports") for each in (home, away)]
+    batch = BatchReplication(home, "Batch", buckets=buckets, report_buckets=reports)
+    batch.grant_create_job(iam.ManagedPolicy(home, "Operators"))
+
+
+def to_another_account(home: cdk.Stack, _away: cdk.Stack) -> None:
+    ReplicatedEncryptedBuckets(
+        home, "Data", bucket_name_prefix="acme", destinations=[DESTINATION], role_name="orders-replication"
+    )
+
+
+REPLICATED = [
+    smallest_replicated,
+    fullest_replicated,
+    smallest_monitoring,
+    fullest_monitoring,
+    batch_replication,
+]
+ROLE = "arn:aws:iam::444455556666:role/orders-replication"
+DESTINATION = CrossAccountDestination(
+    account="444455556666",
+    region="eu-west-1",
+    bucket_name="backup-444455556666-eu-west-1-an",
+    key_arn="arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+)
 USES: dict[str, Callable[[cdk.Stack], object]] = {
     "CustomerManagedKey-smallest": lambda stack: CustomerManagedKey(stack, "Key"),
     "CustomerManagedKey-fullest": fullest_key,
@@ -168,6 +235,9 @@ USES: dict[str, Callable[[cdk.Stack], object]] = {
     "EncryptedBucket-fullest": fullest_bucket,
     "EncryptedBucket-DSSE-KMS": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.DSSE_KMS),
     "EncryptedBucket-SSE-S3": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.SSE_S3),
+    "ReplicationDestination-smallest": lambda stack: ReplicationDestination(
+        stack, "Backup", bucket_name_prefix="backup", source_role_arns=[ROLE]
+    ),
     "AccessLogBucket-smallest": lambda stack: AccessLogBucket(stack, "Logs"),
 }
 
@@ -184,9 +254,13 @@ def test_pair(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "eu-west-1"])
-@pytest.mark.parametrize("use", [smallest_replicated, fullest_replicated])
+@pytest.mark.parametrize("use", REPLICATED)
 def test_replicated(use: Callable[[cdk.Stack, cdk.Stack], None], region: str, snapshot: SnapshotAssertion) -> None:
     assert in_two_regions(use, region) == snapshot
+
+
+def test_replicated_to_another_account(snapshot: SnapshotAssertion) -> None:
+    assert in_two_regions(to_another_account, "eu-central-1") == snapshot
 
 
 def in_two_regions(use: Callable[[cdk.Stack, cdk.Stack], None], region: str) -> dict[str, Any]:

@@ -82,8 +82,8 @@ def test_the_user_app_runs(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     template = json.loads((tmp_path / "cdk.out" / "UserApp.template.json").read_text())
     kinds = Counter(each["Type"] for each in template["Resources"].values())
-    # Eight buckets of ours, two for logs, and one that is no EncryptedBucket and has no policy.
-    assert (kinds["AWS::S3::Bucket"], kinds["AWS::S3::BucketPolicy"]) == (11, 10)
+    # Nine buckets of ours, two for logs, and one that is no EncryptedBucket and has no policy.
+    assert (kinds["AWS::S3::Bucket"], kinds["AWS::S3::BucketPolicy"]) == (12, 11)
 
 
 @pytest.mark.parametrize("choices", [each for each in _PUBLIC if issubclass(each, Enum)])

@@ -1,13 +1,19 @@
 """The whole public API as a user writes it: type-checked as such, and run. Every choice and every option is here."""
 
+from collections.abc import Mapping, Sequence
+
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 
 import cdk_encrypted_data
 from cdk_encrypted_data import (
     AccessLogBucket,
+    BatchReplication,
+    CrossAccountDestination,
     CustomerManagedKey,
     CustomerProvidedKeys,
     DeleteMarkers,
@@ -19,11 +25,14 @@ from cdk_encrypted_data import (
     ObjectLock,
     Promotion,
     ReplicatedEncryptedBuckets,
+    ReplicationDestination,
     ReplicationDirection,
+    ReplicationMonitoring,
     ReplicationTime,
     ServerSideEncryption,
     UploadPolicy,
 )
+from cdk_encrypted_data.policies.replication import Place, Replication
 
 app = cdk.App()
 stack = cdk.Stack(app, "UserApp")
@@ -155,15 +164,74 @@ ReplicatedEncryptedBuckets(
     key_rotation_period=cdk.Duration.days(180),
     key_pending_window=cdk.Duration.days(7),
 )
+elsewhere = CrossAccountDestination(
+    account="444455556666",
+    region="eu-west-1",
+    bucket_name="backup-444455556666-eu-west-1-an",
+    key_arn="arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+)
+sending = ReplicatedEncryptedBuckets(
+    away, "Sending", bucket_name_prefix="sending", destinations=[elsewhere], role_name="sending-replication"
+)
+places_elsewhere: tuple[Place, ...] = sending.places_elsewhere
+replicates: bool = sending.replicates("eu-west-1")
+destination: ReplicationDestination = ReplicationDestination(
+    stack,
+    "Destination",
+    bucket_name_prefix="backup",
+    source_role_arns=["arn:aws:iam::444455556666:role/orders-replication"],
+    delete_markers=DeleteMarkers.NOT_REPLICATED,
+    object_lock=ObjectLock.ON,
+    encryption=ServerSideEncryption.DSSE_KMS,
+    key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/Security")],
+    minimum_tls_version=MinimumTlsVersion.TLS_1_3,
+    noncurrent_version_expiration=cdk.Duration.days(30),
+    lifecycle_rules=[s3.LifecycleRule(id="Scratch", prefix="scratch/", expiration=cdk.Duration.days(7))],
+    access_log_bucket=logs,
+    removal_policy=cdk.RemovalPolicy.RETAIN,
+)
+bucket_of_replicas: EncryptedBucket = destination.bucket
 bucket_regions: tuple[str, ...] = replicated.regions
 bucket_there: EncryptedBucket = replicated.bucket_for("eu-central-1")
 replication_role: iam.Role = replicated.role_for("eu-central-1")
+destinations: tuple[str, ...] = replicated.destinations_of("eu-central-1")
+what_and_how: Replication = replicated.replication
+bucket_arn_there: str = replicated.place_of("eu-central-1").bucket_arn
 replicated_grants: list[iam.Grant] = [
     small_replicated.grant_read(travellers),
     small_replicated.grant_write(travellers, objects_key_pattern="uploads/*"),
     replicated.grant_read_write(travellers),
     replicated.grant_delete(travellers, objects_key_pattern="scratch/*"),
 ]
+
+small_monitoring = ReplicationMonitoring(away, "SmallMonitoring", buckets=small_replicated)
+monitoring: ReplicationMonitoring = ReplicationMonitoring(
+    stack,
+    "Monitoring",
+    buckets=replicated,
+    pending_operations=50,
+    pending_for=cdk.Duration.hours(1),
+    maximum_latency=cdk.Duration.minutes(30),
+    key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/Security")],
+    key_rotation_period=cdk.Duration.days(180),
+    key_pending_window=cdk.Duration.days(7),
+    removal_policy=cdk.RemovalPolicy.DESTROY,
+)
+monitored_regions: tuple[str, ...] = monitoring.regions
+topics: Mapping[str, sns.Topic] = monitoring.topics
+topic: sns.Topic = monitoring.topic_for("eu-central-1")
+alarms: Sequence[cloudwatch.Alarm] = monitoring.alarms
+subscribing: iam.Grant = small_monitoring.grant_subscribe(travellers)
+
+batch: BatchReplication = BatchReplication(
+    stack,
+    "Batch",
+    buckets=replicated,
+    report_buckets=[EncryptedBucket(each, "Reports") for each in (away, home)],
+)
+batch_regions: tuple[str, ...] = batch.regions
+batch_role: iam.Role = batch.role_for("eu-central-1")
+creating_jobs: iam.Grant = batch.grant_create_job(travellers)
 
 # Buckets: a key that names its users, and every option
 

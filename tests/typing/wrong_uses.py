@@ -15,6 +15,7 @@ from cdk_encrypted_data import (
     MinimumTlsVersion,
     MultiRegionKeyPair,
     ReplicatedEncryptedBuckets,
+    ReplicationMonitoring,
     ServerSideEncryption,
     UploadPolicy,
 )
@@ -62,6 +63,13 @@ def replicated_buckets_have_a_prefix_and_choices(stack: cdk.Stack, buckets: Repl
     ReplicatedEncryptedBuckets(stack, "D", bucket_name_prefix="d", replicas=[stack], key_users=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     bucket: s3.Bucket = buckets.bucket_for("eu-west-1")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     print(bucket)  # noqa: T201 - uses it
+
+
+def monitoring_takes_buckets_numbers_and_durations(stack: cdk.Stack, buckets: ReplicatedEncryptedBuckets) -> None:
+    ReplicationMonitoring(stack, "A")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ReplicationMonitoring(stack, "B", buckets=buckets.bucket_for("eu-west-1"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ReplicationMonitoring(stack, "C", buckets=buckets, pending_operations="50")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ReplicationMonitoring(stack, "D", buckets=buckets, pending_for=15)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def times_are_durations(stack: cdk.Stack) -> None:

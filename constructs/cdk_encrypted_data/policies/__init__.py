@@ -6,6 +6,7 @@ evaluate it. ARNs may be CDK tokens: they are only put into strings.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TypeAlias, TypedDict
 
@@ -27,6 +28,33 @@ class Statement(TypedDict, total=False):
 def document(statements: list[Statement]) -> dict[str, object]:
     """Return the policy document that consists of ``statements``."""
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+MANAGED_POLICY_CHARACTERS = 6144
+"""How many characters IAM takes in a managed policy, white space apart.
+
+See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length.
+"""
+
+
+def characters(statements: Sequence[Statement]) -> int:
+    """Return how many characters the document of these statements has for IAM, as the CDK writes it."""
+
+    def written(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: written(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return value[0] if len(value) == 1 else value
+        return value
+
+    whole = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {name: value if name == "Condition" else written(value) for name, value in statement.items()}
+            for statement in statements
+        ],
+    }
+    return len(json.dumps(whole, separators=(",", ":"), ensure_ascii=False))
 
 
 def bucket_and_objects(bucket_arn: str) -> list[str]:

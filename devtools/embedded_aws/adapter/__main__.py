@@ -27,6 +27,7 @@ def main() -> None:
             multi_region_keys,
             replication,
             s3_encryption,
+            topics,
             weak_references,
         )
 
@@ -39,6 +40,7 @@ def main() -> None:
             s3_encryption,
             replication,
             buckets,
+            topics,
             weak_references,
             functions,
             cloudformation,

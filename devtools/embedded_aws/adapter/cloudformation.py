@@ -23,6 +23,10 @@ _CARRIED_OUT: dict[str, frozenset[str]] = {
     name: frozenset(properties)
     for name, properties in {
         "AWS::CDK::Metadata": ("Analytics",),
+        "AWS::CloudWatch::Alarm": (
+            "AlarmActions", "AlarmDescription", "AlarmName", "ComparisonOperator", "Dimensions", "EvaluationPeriods",
+            "MetricName", "Namespace", "OKActions", "Period", "Statistic", "Tags", "Threshold", "TreatMissingData",
+        ),
         "AWS::ECR::Repository": (
             "ImageTagMutability", "LifecyclePolicy", "RepositoryName", "RepositoryPolicyText", "Tags",
         ),
@@ -50,6 +54,8 @@ _CARRIED_OUT: dict[str, frozenset[str]] = {
         "AWS::Logs::LogGroup": ("LogGroupName", "RetentionInDays", "Tags"),
         "AWS::S3::Bucket": (*buckets.PROPERTIES, "AccessControl"),
         "AWS::S3::BucketPolicy": ("Bucket", "PolicyDocument"),
+        "AWS::SNS::Topic": ("DisplayName", "KmsMasterKeyId", "Tags", "TopicName"),
+        "AWS::SNS::TopicPolicy": ("PolicyDocument", "Topics"),
         "AWS::SSM::Parameter": (
             "AllowedPattern", "DataType", "Description", "Name", "Tags", "Tier", "Type", "Value",
         ),
