@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
 from cdk_encrypted_data import EncryptionProofs
+from stacks.customers import CUSTOMERS, CustomersSettings, customer_stacks
 from stacks.encrypted_data import EncryptedDataStack
 from stacks.replicated_data import ReplicatedData
 from stacks.settings import Settings
@@ -24,6 +26,12 @@ EncryptedDataStack(
 )
 for replicated in settings.replicated_buckets:
     ReplicatedData(app, settings=replicated, removal_policy=settings.removal_policy)
+file = app.node.try_get_context(CUSTOMERS)
+customer_stacks(
+    app,
+    CustomersSettings.from_context(app.node.get_all_context(), text=Path(file).read_text() if file else None),
+    env=cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
+)
 for pack in (AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks):
     cdk.Validations.of(app).add_plugins(pack(app))
 # The packs look for patterns; this one decides what the policies mean together.

@@ -41,6 +41,12 @@ LOG_GROUP_UNDER_KMS = (
 HEADER_REQUIRED = ("EncryptionProofs::bucket-header-required",)
 _BUCKET_NOT_RETAINED = ("EncryptionProofs::bucket-not-retained",)
 _KEY_NOT_RETAINED = ("EncryptionProofs::key-not-retained",)
+NOT_LOGGED = (
+    "AwsSolutions::AwsSolutions-S1",
+    "HIPAA.Security::HIPAA.Security-S3BucketLoggingEnabled",
+    "NIST.800.53.R5::NIST.800.53.R5-S3BucketLoggingEnabled",
+    "PCI.DSS.321::PCI.DSS.321-S3BucketLoggingEnabled",
+)
 
 
 def objects_of(bucket: IConstruct) -> tuple[str, ...]:

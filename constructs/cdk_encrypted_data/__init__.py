@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.choices import (
         CustomerProvidedKeys,
         DeleteMarkers,
+        GlueVersion,
         MinimumTlsVersion,
         ObjectEvents,
         ObjectLock,
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
         UploadPolicy,
     )
     from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
+    from cdk_encrypted_data.customers import Customer, TableSource, check_customers, customers_from
     from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
+    from cdk_encrypted_data.failure_topic import FailureTopic
+    from cdk_encrypted_data.job_code import JobCode
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
-    from cdk_encrypted_data.promotion import Promotion
+    from cdk_encrypted_data.per_customer_glue_job import PerCustomerGlueJob
     from cdk_encrypted_data.policies.replication import CrossAccountDestination
+    from cdk_encrypted_data.promotion import Promotion
     from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
     from cdk_encrypted_data.replication_destination import ReplicationDestination
     from cdk_encrypted_data.replication_monitoring import ReplicationMonitoring
@@ -38,15 +43,20 @@ __all__ = [
     "AccessLogBucket",
     "BatchReplication",
     "CrossAccountDestination",
+    "Customer",
     "CustomerManagedKey",
     "CustomerProvidedKeys",
     "DeleteMarkers",
     "EncryptedBucket",
     "EncryptionProofs",
+    "FailureTopic",
+    "GlueVersion",
+    "JobCode",
     "MinimumTlsVersion",
     "MultiRegionKeyPair",
     "ObjectEvents",
     "ObjectLock",
+    "PerCustomerGlueJob",
     "Promotion",
     "ReplicatedEncryptedBuckets",
     "ReplicationDestination",
@@ -54,31 +64,42 @@ __all__ = [
     "ReplicationMonitoring",
     "ReplicationTime",
     "ServerSideEncryption",
+    "TableSource",
     "UploadPolicy",
     "__version__",
+    "check_customers",
+    "customers_from",
 ]
 
 _MODULES = {
     "AccessLogBucket": "access_log_bucket",
     "BatchReplication": "batch_replication",
     "CrossAccountDestination": "policies.replication",
+    "Customer": "customers",
     "CustomerManagedKey": "customer_managed_key",
     "CustomerProvidedKeys": "choices",
     "DeleteMarkers": "choices",
     "EncryptedBucket": "encrypted_bucket",
     "EncryptionProofs": "encryption_proofs",
+    "FailureTopic": "failure_topic",
+    "GlueVersion": "choices",
+    "JobCode": "job_code",
     "MinimumTlsVersion": "choices",
     "MultiRegionKeyPair": "multi_region_key_pair",
     "ObjectEvents": "choices",
     "ObjectLock": "choices",
     "Promotion": "promotion",
+    "PerCustomerGlueJob": "per_customer_glue_job",
     "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
     "ReplicationDestination": "replication_destination",
     "ReplicationDirection": "choices",
     "ReplicationMonitoring": "replication_monitoring",
     "ReplicationTime": "choices",
     "ServerSideEncryption": "choices",
+    "TableSource": "customers",
     "UploadPolicy": "choices",
+    "check_customers": "customers",
+    "customers_from": "customers",
 }
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every misspelt name for a good one

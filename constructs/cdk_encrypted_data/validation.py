@@ -136,6 +136,20 @@ SOURCE_ARN = Text(
     "ARNs or patterns such as arn:aws:cloudfront::111122223333:distribution/EXAMPLE",
     "write the whole ARN",
 )
+SUBNET_ID = Text(re.compile(r"subnet-[0-9a-f]{8,17}"), "a subnet's id, subnet-…", "pass subnet.subnet_id")
+SECURITY_GROUP_ID = Text(
+    re.compile(r"sg-[0-9a-f]{8,17}"), "ids of security groups, sg-…", "pass security_group.security_group_id"
+)
+AVAILABILITY_ZONE = Text(
+    re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]"),
+    "the name of an Availability Zone, such as eu-central-1a",
+    "pass subnet.availability_zone: Glue makes the interfaces there",
+)
+WORKER_TYPE = Text(
+    re.compile(r"G\.(1|2|4|8|12|16)X|R\.[1248]X"),
+    "G.1X, G.2X, G.4X, G.8X, G.12X, G.16X, R.1X, R.2X, R.4X, R.8X",
+    "choose one; https://docs.aws.amazon.com/glue/latest/dg/worker-types.html says how large they are",
+)
 KEY_ARN = Text(
     re.compile(
         rf"arn:({_UNKNOWN}|[a-z-]+):kms:({_UNKNOWN}|[a-z0-9-]+):({_UNKNOWN}|\d{{12}}):key/({_UNKNOWN}|mrk-[0-9a-f]{{32}}|[0-9a-f-]{{36}})"

@@ -19,7 +19,9 @@ from cdk_encrypted_data import (
     BatchReplication,
     CustomerManagedKey,
     EncryptedBucket,
+    FailureTopic,
     MultiRegionKeyPair,
+    PerCustomerGlueJob,
     ReplicatedEncryptedBuckets,
     ReplicationDestination,
     ReplicationMonitoring,
@@ -119,6 +121,27 @@ def test_every_chapter_of_the_demo_is_named() -> None:
     assert [name for name in CHAPTERS if f"**{name.title()}**" not in _TEXT] == []
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="its customers are TOML, which takes Python 3.11")
+def test_the_example_of_customers() -> None:
+    (example,) = [each for each in code("python") if "PerCustomerGlueJob" in each]
+    names: dict[str, Any] = {}
+    exec(example.replace("app.synth()", "assembly = app.synth()"), names)  # noqa: S102 - our own README
+    resources: Resources = names["assembly"].get_stack_by_name("Customers").template["Resources"]
+    kinds = sorted(each["Type"].removeprefix("AWS::") for each in resources.values())
+    assert kinds == [
+        "Glue::Connection",
+        "Glue::Job",
+        "Glue::SecurityConfiguration",
+        "Glue::Trigger",
+        "IAM::ManagedPolicy",
+        "IAM::Role",
+        "KMS::Alias",
+        "KMS::Key",
+        "S3::Bucket",
+        "S3::BucketPolicy",
+    ]
+
+
 def test_every_make_command_exists() -> None:
     targets = re.findall(r"^([a-z]+):", (_PROJECT / "Makefile").read_text(), re.MULTILINE)
     named = [shlex.split(line)[1] for block in code("sh") for line in block.splitlines() if line.startswith("make ")]
@@ -137,6 +160,8 @@ def test_every_make_command_exists() -> None:
         ReplicatedEncryptedBuckets,
         ReplicationDestination,
         ReplicationMonitoring,
+        FailureTopic,
+        PerCustomerGlueJob,
     ],
 )
 def test_every_option_is_in_the_docstring(construct: type) -> None:
@@ -146,7 +171,8 @@ def test_every_option_is_in_the_docstring(construct: type) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "construct"), list(enumerate([EncryptedBucket, MultiRegionKeyPair, ReplicatedEncryptedBuckets]))
+    ("number", "construct"),
+    list(enumerate([EncryptedBucket, MultiRegionKeyPair, ReplicatedEncryptedBuckets, PerCustomerGlueJob])),
 )
 def test_the_options_table_names_every_option(number: int, construct: type) -> None:
     _, *tables = _TEXT.split("| option |")

@@ -40,6 +40,7 @@ from cdk_encrypted_data import (
 from stacks.encrypted_data import EncryptedDataStack
 from stacks.replicated_data import ReplicatedData
 from stacks.settings import ReplicatedBucketsSettings, Settings
+from tests.customers import fixtures as customers
 from tests.synthesis import build, new_stack, template
 
 _ASSET = re.compile(r"\b[0-9a-f]{64}\b")
@@ -238,6 +239,8 @@ USES: dict[str, Callable[[cdk.Stack], object]] = {
     "ReplicationDestination-smallest": lambda stack: ReplicationDestination(
         stack, "Backup", bucket_name_prefix="backup", source_role_arns=[ROLE]
     ),
+    "PerCustomerGlueJob-smallest": customers.job,
+    "PerCustomerGlueJob-fullest": customers.fullest_job,
     "AccessLogBucket-smallest": lambda stack: AccessLogBucket(stack, "Logs"),
 }
 

@@ -23,6 +23,7 @@ def main() -> None:
             cloudformation,
             connection,
             functions,
+            jobs,
             kms,
             multi_region_keys,
             replication,
@@ -43,6 +44,7 @@ def main() -> None:
             topics,
             weak_references,
             functions,
+            jobs,
             cloudformation,
         )
         pins.check_names(modules)
