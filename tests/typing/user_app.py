@@ -229,7 +229,7 @@ monitoring: ReplicationMonitoring = ReplicationMonitoring(
 )
 monitored_regions: tuple[str, ...] = monitoring.regions
 topics: Mapping[str, sns.Topic] = monitoring.topics
-topic: sns.Topic = monitoring.topic_for("eu-central-1")
+topic_of_a_region: sns.Topic = monitoring.topic_for("eu-central-1")
 alarms: Sequence[cloudwatch.Alarm] = monitoring.alarms
 subscribing: iam.Grant = small_monitoring.grant_subscribe(travellers)
 
