@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
     from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
+    from cdk_encrypted_data.fleet_quotas import FleetQuotas
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
+    from cdk_encrypted_data.placement import Placement
     from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
 
 __version__ = "0.1.0"
@@ -36,10 +38,12 @@ __all__ = [
     "DeleteMarkers",
     "EncryptedBucket",
     "EncryptionProofs",
+    "FleetQuotas",
     "MinimumTlsVersion",
     "MultiRegionKeyPair",
     "ObjectEvents",
     "ObjectLock",
+    "Placement",
     "ReplicatedEncryptedBuckets",
     "ReplicationDirection",
     "ReplicationTime",
@@ -55,10 +59,12 @@ _MODULES = {
     "DeleteMarkers": "choices",
     "EncryptedBucket": "encrypted_bucket",
     "EncryptionProofs": "encryption_proofs",
+    "FleetQuotas": "fleet_quotas",
     "MinimumTlsVersion": "choices",
     "MultiRegionKeyPair": "multi_region_key_pair",
     "ObjectEvents": "choices",
     "ObjectLock": "choices",
+    "Placement": "placement",
     "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
     "ReplicationDirection": "choices",
     "ReplicationTime": "choices",

@@ -13,10 +13,12 @@ from cdk_encrypted_data import (
     DeleteMarkers,
     EncryptedBucket,
     EncryptionProofs,
+    FleetQuotas,
     MinimumTlsVersion,
     MultiRegionKeyPair,
     ObjectEvents,
     ObjectLock,
+    Placement,
     ReplicatedEncryptedBuckets,
     ReplicationDirection,
     ReplicationTime,
@@ -231,5 +233,13 @@ EncryptedBucket(stack, "WithSmallKey", key=small_key)
 # The proofs are a plugin; this app would fail by them, since it tries everything once
 
 proofs: cdk.IPolicyValidationPlugin = EncryptionProofs()
+
+# Fleets
+
+quotas: cdk.IPolicyValidationPlugin = FleetQuotas(limits={"glue-security-configurations": 1000})
+placement: Placement = Placement(stacks=25, capacity=40, pinned={"acme": 7})
+number: int = placement.stack_of("acme")
+placed: tuple[tuple[str, ...], ...] = placement.place(["acme", "globex"])
+room: int = placement.room + placement.likely_room(chance=0.001)
 
 app.synth()

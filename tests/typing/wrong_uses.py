@@ -12,8 +12,10 @@ from cdk_encrypted_data import (
     AccessLogBucket,
     CustomerManagedKey,
     EncryptedBucket,
+    FleetQuotas,
     MinimumTlsVersion,
     MultiRegionKeyPair,
+    Placement,
     ReplicatedEncryptedBuckets,
     ServerSideEncryption,
     UploadPolicy,
@@ -61,6 +63,14 @@ def replicated_buckets_have_a_prefix_and_choices(stack: cdk.Stack, buckets: Repl
     ReplicatedEncryptedBuckets(stack, "D", bucket_name_prefix="d", replicas=[stack], key_users=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     bucket: s3.Bucket = buckets.bucket_for("eu-west-1")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     print(bucket)  # noqa: T201 - uses it
+
+
+def fleets_are_counted_in_numbers(placement: Placement) -> None:
+    FleetQuotas({"glue-jobs": 3000})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    FleetQuotas(limits={"glue-jobs": "3000"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+    Placement(stacks=25)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Placement(stacks=25, capacity=40, pinned={"acme": "7"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+    placement.stacks = 26  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def times_are_durations(stack: cdk.Stack) -> None:
