@@ -19,7 +19,7 @@ import pytest
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _SOURCE = _PROJECT / "constructs"
-_PACKAGES = ("cdk_encrypted_data", "cdk_encrypted_data_client")
+_PACKAGES = ("cdk_encrypted_data", "cdk_encrypted_data_client", "cdk_encrypted_data_operations")
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +96,16 @@ def test_it_leaves_the_versions_of_the_cdk_to_the_app(metadata: Message) -> None
     assert wanted == {"aws-cdk-lib": ["<", ">="], "constructs": ["<", ">="]}
 
 
-def test_the_client_brings_what_it_needs_as_an_extra(metadata: Message) -> None:
-    extra = [each for each in metadata.get_all("Requires-Dist", []) if "extra == 'client'" in each]
-    names = {re.split(r"[^A-Za-z0-9-]", each)[0] for each in extra}
-    assert names == {"amazon-s3-encryption-client-python", "boto3", "cryptography", "rich"}
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("client", {"amazon-s3-encryption-client-python", "boto3", "cryptography", "rich"}),
+        ("operations", {"boto3", "rich"}),
+    ],
+)
+def test_what_runs_against_aws_brings_what_it_needs_as_an_extra(metadata: Message, name: str, wanted: set[str]) -> None:
+    extra = [each for each in metadata.get_all("Requires-Dist", []) if f"extra == '{name}'" in each]
+    assert {re.split(r"[^A-Za-z0-9-]", each)[0] for each in extra} == wanted
 
 
 def test_it_shows_the_readme_and_its_licence(metadata: Message) -> None:
