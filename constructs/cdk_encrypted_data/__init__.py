@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.fleet_quotas import FleetQuotas
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
     from cdk_encrypted_data.placement import Placement
+    from cdk_encrypted_data.promotion import Promotion
     from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
 
 __version__ = "0.1.0"
@@ -44,6 +45,7 @@ __all__ = [
     "ObjectEvents",
     "ObjectLock",
     "Placement",
+    "Promotion",
     "ReplicatedEncryptedBuckets",
     "ReplicationDirection",
     "ReplicationTime",
@@ -65,6 +67,7 @@ _MODULES = {
     "ObjectEvents": "choices",
     "ObjectLock": "choices",
     "Placement": "placement",
+    "Promotion": "promotion",
     "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
     "ReplicationDirection": "choices",
     "ReplicationTime": "choices",

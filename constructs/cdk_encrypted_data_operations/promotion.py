@@ -19,19 +19,17 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_encrypted_data_operations.answers import code, denied, explained, is_outage, said
-from cdk_encrypted_data_operations.errors import (
-    RefusedError,
-    SettingsError,
-    UnavailableError,
-    UnfinishedError,
-)
+from cdk_encrypted_data_operations.checks import Check, Outcome
+from cdk_encrypted_data_operations.errors import RefusedError, SettingsError, UnavailableError, UnfinishedError
+from cdk_encrypted_data_operations.related_keys import Member, Rotation, member_of
 
 WAIT_SECONDS = 300
 """How long a move is waited for; KMS says that it takes seconds."""
 
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _KEY = re.compile(
-    r"(arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):)?(?P<name>alias/[\w/-]+|(key/)?(?P<id>mrk-\w+))"
+    r"(arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):)?"
+    r"(?P<name>alias/[A-Za-z0-9/_-]+|(key/)?(?P<id>mrk-[0-9a-f]+))"
 )
 _MOVING = {"Creating", "Updating"}
 _PAUSE_SECONDS = (0.5, 5.0)
@@ -47,75 +45,6 @@ _STATE_REMEDIES = {
     "Unavailable": "see the key in the console: KMS can't use it now",
     "Updating": "wait until it is Enabled, and run this again",
 }
-
-
-class Outcome(Enum):
-    """What a check came to."""
-
-    HOLDS = "holds"
-    REFUSED = "refused"
-    """It stands against the move, or against taking it for done."""
-    UNKNOWN = "unknown"
-    """It couldn't be found out. That doesn't stand against the move."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was looked at.
-
-    Args:
-        subject: What it is, and where.
-        found: What is so.
-        outcome: What that means.
-        remedy: What to do about it; empty where nothing is.
-    """
-
-    subject: str
-    found: str
-    outcome: Outcome = Outcome.HOLDS
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One Region's key, as KMS of that Region describes it.
-
-    Args:
-        region: The Region.
-        arn: The key's ARN there.
-        key_id: What all members have in common, `mrk-…`.
-        state: `Enabled`, `Updating`, ….
-        kind: `PRIMARY` or `REPLICA`.
-        primary_region: Where it says that the primary is.
-        regions: All Regions that it says have a key, sorted.
-        encrypts: Whether it is a symmetric key that encrypts.
-    """
-
-    region: str
-    arn: str
-    key_id: str
-    state: str
-    kind: str
-    primary_region: str
-    regions: tuple[str, ...]
-    encrypts: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rotation:
-    """How KMS rotates the material of all members.
-
-    Args:
-        enabled: Whether it does by itself.
-        period_days: How often; none where it doesn't.
-    """
-
-    enabled: bool
-    period_days: int | None
-
-    def __str__(self) -> str:
-        """Say it."""
-        return f"every {self.period_days} days" if self.enabled else "off"
 
 
 class Stage(Enum):
@@ -285,7 +214,7 @@ class Promotion:
                 )
             )
             return None
-        member = _member(region, metadata)
+        member = member_of(region, metadata)
         checks.append(Check(subject=subject, found=f"{member.key_id}, {member.kind}, {member.state}"))
         return member
 
@@ -472,7 +401,7 @@ class Promotion:
 
     def _now(self, region: str, key_id: str) -> Member | None:
         try:
-            return _member(region, self._client("kms", region).describe_key(KeyId=key_id)["KeyMetadata"])
+            return member_of(region, self._client("kms", region).describe_key(KeyId=key_id)["KeyMetadata"])
         except _AWS_ERRORS as error:
             if is_outage(error):
                 return None
@@ -593,19 +522,3 @@ def regions_of(inspection: Inspection) -> Sequence[str]:
 
 def _enabled(member: Member) -> Check:
     return Check(subject=f"state in {member.region}", found=member.state)
-
-
-def _member(region: str, metadata: dict[str, Any]) -> Member:
-    related = metadata["MultiRegionConfiguration"]
-    replicas = [str(each["Region"]) for each in related.get("ReplicaKeys", [])]
-    primary = str(related["PrimaryKey"]["Region"])
-    return Member(
-        region=region,
-        arn=metadata["Arn"],
-        key_id=metadata["KeyId"],
-        state=metadata["KeyState"],
-        kind=related["MultiRegionKeyType"],
-        primary_region=primary,
-        regions=tuple(sorted({primary, *replicas})),
-        encrypts=(metadata.get("KeySpec"), metadata.get("KeyUsage")) == ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"),
-    )

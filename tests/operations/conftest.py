@@ -63,6 +63,18 @@ class Hands:
             lambda operation, parsed: parsed.update(Plaintext=plaintext) if operation == "Decrypt" else None
         )
 
+    def interrupt_after(self, *operations: str) -> None:
+        """Press Ctrl-C when the last of these operations has been answered, after the ones before it."""
+        waiting = list(operations)
+
+        def change(operation: str, _parsed: dict[str, Any]) -> None:
+            if waiting and operation == waiting[0]:
+                waiting.pop(0)
+                if not waiting:
+                    raise KeyboardInterrupt
+
+        self._changes.append(change)
+
     def answer(self, operation: str, *answers: Callable[[], AWSResponse]) -> None:
         """Answer the next requests for this in KMS's place."""
         self._answers.setdefault(operation, []).extend(answers)
@@ -108,6 +120,10 @@ class Pair:
             session = boto3.session.Session(by.access_key_id, by.secret_access_key, botocore_session=theirs)
         named = key or self.alias
         return Promotion(key=named, from_region=from_region, to_region=to_region, session=session, config=config)
+
+    def session(self) -> boto3.session.Session:
+        """What the hands are installed in."""
+        return self._session
 
     def primary(self) -> str:
         """The Region of the primary, on which all Regions agree."""

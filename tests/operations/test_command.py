@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from cdk_encrypted_data_operations.__main__ import main
@@ -115,7 +116,7 @@ def test_as_json(pair: Pair, run: Run) -> None:
     assert (refused["stage"], refused["key_id"], "after" in refused) == ("refused", pair.key_id, False)
     assert "nothing was changed" in problem
     pair.kms(AWAY).enable_key(KeyId=pair.key_id)
-    done: dict[str, Any] = json.loads(run(*_MOVE, "--yes", "--json"))
+    done: dict[str, Any] = json.JSONDecoder().raw_decode(run(*_MOVE, "--yes", "--json"))[0]
     assert (done["stage"], done["from"], done["to"]) == ("done", HOME, AWAY)
     assert {each["outcome"] for each in done["after"]} == {"holds"}
     assert done["promotion"] == {
@@ -137,6 +138,63 @@ def test_killed_it_goes_on_when_it_is_run_again(pair: Pair, run: Run, moment: st
     said = run(*_MOVE, "--yes")
     assert ("It was moved before." in said) is moved
     assert pair.primary() == AWAY
+
+
+@pytest.fixture
+def on_the_way(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> Pair:
+    """A pair of which KMS says that its primary is on the way from or to where it is, to the command as well."""
+    monkeypatch.setattr(boto3.session, "Session", pair.session)
+    pair.hands.describe(HOME, AWAY, times=4, kind="REPLICA", KeyState="Updating")
+    return pair
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_is_on_the_way_is_waited_for_first(on_the_way: Pair, run: Run, moved: bool) -> None:  # noqa: FBT001
+    if moved:
+        on_the_way.kms().update_primary_region(KeyId=on_the_way.key_id, PrimaryRegion=AWAY)
+    said = run(*_MOVE, "--yes")
+    assert f"is moving: {HOME} says REPLICA, Updating; {AWAY} says REPLICA, Updating" in said
+    assert ("It was moved before." in said) is moved
+    # Each thing that both Regions say is a line, once.
+    assert said.count(f"\n{HOME}: REPLICA, Updating; {AWAY}: REPLICA, Updating\n") == 1
+    assert f"\n{HOME}: REPLICA, Enabled; {AWAY}: PRIMARY, Enabled\n" in said
+    assert on_the_way.primary() == AWAY
+
+
+def test_a_dry_run_doesnt_wait(on_the_way: Pair, run: Run) -> None:
+    assert "KMS is moving it. Nothing was changed" in run(*_MOVE, "--dry-run", code=3)
+    assert on_the_way.primary() == HOME
+
+
+def test_what_doesnt_arrive_in_time_is_3(on_the_way: Pair, run: Run) -> None:
+    on_the_way.hands.describe(HOME, AWAY, kind="REPLICA", KeyState="Updating")
+    assert "not settled after 0 s" in run(*_MOVE, "--yes", "--wait", "0", code=3)
+
+
+def test_interrupted_it_says_that_kms_goes_on(pair: Pair, on_the_way: Pair, run: Run) -> None:
+    pair.hands.end()
+    pair.hands.interrupt_after("UpdatePrimaryRegion", "DescribeKey")
+    said = run(*_MOVE, "--yes", code=3)
+    assert said.endswith(
+        "interrupted; what KMS has begun goes on by itself; run the same command again to see it through\n"
+    )
+    assert on_the_way.primary() == AWAY
+    assert "It was moved before." in run(*_MOVE)
+
+
+def test_interrupted_before_nothing_was_changed(pair: Pair, on_the_way: Pair, run: Run) -> None:
+    pair.hands.end()
+    pair.hands.interrupt_after("DescribeKey")
+    assert run(*_MOVE, "--yes", code=130) == "encrypted-data-operations: interrupted\n"
+    assert on_the_way.primary() == HOME
+
+
+def test_what_isnt_as_it_should_be_afterwards_is_3(on_the_way: Pair, run: Run) -> None:
+    on_the_way.hands.end()
+    on_the_way.hands.open_as(bytes(32))
+    said = run(*_MOVE, "--yes", code=3)
+    assert "a data key opens as another one" in said
+    assert said.endswith("not all is as it should be; do what the table says, and run this again\n")
 
 
 def test_a_region_that_doesnt_answer_is_1(pair: Pair, run: Run) -> None:

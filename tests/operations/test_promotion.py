@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from cdk_encrypted_data_operations.checks import Check, Outcome
 from cdk_encrypted_data_operations.errors import RefusedError, SettingsError, UnavailableError, UnfinishedError
-from cdk_encrypted_data_operations.promotion import Check, Inspection, Outcome, Promotion, Rotation, Stage
+from cdk_encrypted_data_operations.promotion import Inspection, Promotion, Stage
+from cdk_encrypted_data_operations.related_keys import Rotation
 from tests.client.conftest import kms_status
 from tests.operations.conftest import ACCOUNT, AWAY, FAR, HOME, ROTATION_DAYS, Pair
 

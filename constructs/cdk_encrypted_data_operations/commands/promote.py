@@ -5,33 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cdk_encrypted_data_operations import promotion
+from cdk_encrypted_data_operations.checks import Check, Outcome
+from cdk_encrypted_data_operations.commands.tables import as_data, table_of
 from cdk_encrypted_data_operations.errors import RefusedError, UnfinishedError
-from cdk_encrypted_data_operations.promotion import Check, Inspection, Outcome, Promotion, Stage
+from cdk_encrypted_data_operations.promotion import Inspection, Promotion, Stage
 
 _DESCRIPTION = """\
 Make another Region's key the primary of a multi-Region key. What stands against it is shown before, and what came of it
 afterwards; nothing that was encrypted is touched, and the keys can be used all the time. An outage needs no promotion:
 every Region's key encrypts and decrypts by itself."""
-_MARKS = {Outcome.HOLDS: "[green]holds", Outcome.REFUSED: "[red]REFUSED", Outcome.UNKNOWN: "[yellow]unknown"}
 # What a pair's template leaves out.
 _DEFAULT_ROTATION_DAYS = 365
-
-
-class Progress(Protocol):
-    """Shows what is waited for."""
-
-    def __call__(self, words: str) -> object:
-        """Show it."""
 
 
 def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
@@ -132,19 +124,19 @@ class _Report:
         self._whole |= {
             "stage": found.stage.value,
             "key_id": found.home.key_id if found.home else None,
-            "before": _as_data(found.checks),
+            "before": as_data(found.checks),
         }
         if not self._as_json:
-            self._console.print(_table("Before", found.checks))
+            self._console.print(table_of("Before", found.checks))
 
     def after(self, found: Inspection, checks: Sequence[Check]) -> None:
         """Show what came of it, what to write into the template, and the way back."""
         record = _record(self._move, found)
         back = _back(self._move)
-        self._whole |= {"stage": Stage.DONE.value, "after": _as_data(checks), "promotion": record, "back": back}
+        self._whole |= {"stage": Stage.DONE.value, "after": as_data(checks), "promotion": record, "back": back}
         if self._as_json:
             return
-        self._console.print(_table("Afterwards", checks))
+        self._console.print(table_of("Afterwards", checks))
         if found.stage is Stage.DONE:
             self.say("It was moved before.")
         self.say(_words(self._move, record, back))
@@ -157,19 +149,6 @@ class _Report:
         """Write the JSON object, where it was asked for."""
         if self._as_json:
             sys.stdout.write(json.dumps(self._whole, indent=2) + "\n")
-
-
-def _table(title: str, checks: Sequence[Check]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in ("looked at", "found", "", "what to do"):
-        table.add_column(column, overflow="fold")
-    for check in checks:
-        table.add_row(escape(check.subject), escape(check.found), _MARKS[check.outcome], escape(check.remedy))
-    return table
-
-
-def _as_data(checks: Sequence[Check]) -> list[dict[str, str]]:
-    return [asdict(check) | {"outcome": check.outcome.value} for check in checks]
 
 
 def _record(move: Promotion, found: Inspection) -> dict[str, Any]:
@@ -210,14 +189,21 @@ def _back(move: Promotion) -> str:
 
 
 @contextmanager
-def _waiting(options: argparse.Namespace) -> Iterator[Progress]:
-    """Show on a terminal what both Regions say; a file or a pipe gets nothing."""
+def _waiting(options: argparse.Namespace) -> Iterator[Callable[[str], object]]:
+    """Show what both Regions say: a terminal the latest, a file or a pipe a line whenever it changes."""
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield lambda _words: None
+    if console.is_terminal:
+        with console.status(f"waiting for KMS, {options.wait:g} s at most") as status:
+            yield lambda words: status.update(escape(words))
         return
-    with console.status(f"waiting for KMS, {options.wait:g} s at most") as status:
-        yield lambda words: status.update(escape(words))
+    shown: list[str] = []
+
+    def show(words: str) -> None:
+        if shown[-1:] != [words]:
+            shown.append(words)
+            console.out(words, highlight=False)
+
+    yield show
 
 
 def _seconds(text: str) -> float:
