@@ -456,6 +456,8 @@ def test_a_key_of_several_regions_goes_in_all_of_them(aws: EmbeddedAws, off: Cal
     replica = acme.key.rpartition("/")[2]
     assert away.describe_key(KeyId=replica)["KeyMetadata"]["KeyState"] == "PendingDeletion"
     assert acme.state() == "PendingReplicaDeletion"
+    scheduled = [each["resource"] for each in evidence(end) if each["step"] == "schedule key deletion"]
+    assert scheduled == [acme.key.replace(HOME, AWAY), acme.key]
     assert not _is_allowed(lambda: away.decrypt(CiphertextBlob=acme.ciphertext, KeyId=replica))
     assert end.verify().is_done
     end.take_back(end.inspect())
