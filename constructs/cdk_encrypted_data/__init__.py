@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.choices import (
         CustomerProvidedKeys,
         DeleteMarkers,
+        GlueVersion,
         MinimumTlsVersion,
         ObjectEvents,
         ObjectLock,
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
         UploadPolicy,
     )
     from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
+    from cdk_encrypted_data.customers import Customer, TableSource, check_customers, customers_from
     from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
+    from cdk_encrypted_data.failure_topic import FailureTopic
     from cdk_encrypted_data.fleet_quotas import FleetQuotas
+    from cdk_encrypted_data.job_code import JobCode
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
+    from cdk_encrypted_data.per_customer_glue_job import PerCustomerGlueJob
     from cdk_encrypted_data.placement import Placement
     from cdk_encrypted_data.promotion import Promotion
     from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
@@ -34,45 +39,61 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccessLogBucket",
+    "Customer",
     "CustomerManagedKey",
     "CustomerProvidedKeys",
     "DeleteMarkers",
     "EncryptedBucket",
     "EncryptionProofs",
+    "FailureTopic",
     "FleetQuotas",
+    "GlueVersion",
+    "JobCode",
     "MinimumTlsVersion",
     "MultiRegionKeyPair",
     "ObjectEvents",
     "ObjectLock",
+    "PerCustomerGlueJob",
     "Placement",
     "Promotion",
     "ReplicatedEncryptedBuckets",
     "ReplicationDirection",
     "ReplicationTime",
     "ServerSideEncryption",
+    "TableSource",
     "UploadPolicy",
     "__version__",
+    "check_customers",
+    "customers_from",
 ]
 
 _MODULES = {
     "AccessLogBucket": "access_log_bucket",
+    "Customer": "customers",
     "CustomerManagedKey": "customer_managed_key",
     "CustomerProvidedKeys": "choices",
     "DeleteMarkers": "choices",
     "EncryptedBucket": "encrypted_bucket",
     "EncryptionProofs": "encryption_proofs",
+    "FailureTopic": "failure_topic",
     "FleetQuotas": "fleet_quotas",
+    "GlueVersion": "choices",
+    "JobCode": "job_code",
     "MinimumTlsVersion": "choices",
     "MultiRegionKeyPair": "multi_region_key_pair",
     "ObjectEvents": "choices",
     "ObjectLock": "choices",
+    "PerCustomerGlueJob": "per_customer_glue_job",
     "Placement": "placement",
     "Promotion": "promotion",
     "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
     "ReplicationDirection": "choices",
     "ReplicationTime": "choices",
     "ServerSideEncryption": "choices",
+    "TableSource": "customers",
     "UploadPolicy": "choices",
+    "check_customers": "customers",
+    "customers_from": "customers",
 }
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every misspelt name for a good one

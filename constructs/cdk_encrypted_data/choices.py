@@ -91,3 +91,12 @@ class ObjectLock(Enum):
     OFF = "off"
     ON = "on"
     """Whoever stores an object may give it a retention or a legal hold, and replicas get the same."""
+
+
+class GlueVersion(Enum):
+    """Which version of Glue runs a job, and with it Spark and Python."""
+
+    V5_1 = "5.1"
+    """Spark 3.5.6, Python 3.11: what the library's own job is tried on."""
+    V6_0 = "6.0"
+    """Spark 4.1.1, Python 3.13."""

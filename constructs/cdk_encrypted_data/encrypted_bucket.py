@@ -37,9 +37,10 @@ NONCURRENT_VERSION_DAYS = (1, 36_500)
 ABORT_UPLOAD_DAYS = (1, 365)
 """How long an incomplete multipart upload may be kept, in days."""
 
+DEFAULT_NONCURRENT_VERSION_DAYS = 90
+DEFAULT_ABORT_UPLOAD_DAYS = 7
+
 _RETENTION = "Retention"
-_DEFAULT_NONCURRENT_VERSION_DAYS = 90
-_DEFAULT_ABORT_UPLOAD_DAYS = 7
 
 _L2_ENCRYPTION = {
     ServerSideEncryption.SSE_KMS: s3.BucketEncryption.KMS,
@@ -181,7 +182,7 @@ class EncryptedBucket(Construct):
             validation.check_name_length(id, "bucket_name_prefix", bucket_name_prefix, cdk.Stack.of(scope).region)
         if key is not None:
             _check_key(id, key, cdk.Stack.of(scope), bucket_name=name)
-        _check_access_logs(id, access_log_bucket, access_log_prefix, scope)
+        check_access_logs(id, access_log_bucket, access_log_prefix, scope)
 
         super().__init__(scope, id)
         self._name_prefix = bucket_name_prefix
@@ -463,6 +464,23 @@ def check_options_of_storage(
     _check_rule_ids(owner, lifecycle_rules)
 
 
+def check_access_logs(owner: str, log_bucket: AccessLogBucket | None, prefix: str | None, scope: Construct) -> None:
+    """Refuse a log bucket that S3 couldn't deliver to, and a prefix without one."""
+    if log_bucket is not None:
+        validation.check_instance(owner, "access_log_bucket", log_bucket, AccessLogBucket, allowed="an AccessLogBucket")
+        validation.check_same_environment(
+            owner, "access_log_bucket", cdk.Stack.of(log_bucket), here=cdk.Stack.of(scope)
+        )
+    elif prefix is not None:
+        raise validation.refusal(
+            owner,
+            "access_log_prefix",
+            got=prefix,
+            allowed="no prefix without access_log_bucket",
+            remedy="pass the log bucket as well, or leave the prefix out",
+        )
+
+
 def _check_key_options(id: str, options: dict[str, object], encryption: ServerSideEncryption) -> None:  # noqa: A002
     for argument, value in options.items():
         if argument != "key":
@@ -480,20 +498,6 @@ def _check_rule_ids(id: str, rules: Sequence[s3.LifecycleRule]) -> None:  # noqa
             got=ids[1:],
             allowed=f"rules with ids that differ from each other and from {_RETENTION}",
             remedy="give each an id of its own: S3 knows a rule by it",
-        )
-
-
-def _check_access_logs(id: str, log_bucket: AccessLogBucket | None, prefix: str | None, scope: Construct) -> None:  # noqa: A002
-    if log_bucket is not None:
-        validation.check_instance(id, "access_log_bucket", log_bucket, AccessLogBucket, allowed="an AccessLogBucket")
-        validation.check_same_environment(id, "access_log_bucket", cdk.Stack.of(log_bucket), here=cdk.Stack.of(scope))
-    elif prefix is not None:
-        raise validation.refusal(
-            id,
-            "access_log_prefix",
-            got=prefix,
-            allowed="no prefix without access_log_bucket",
-            remedy="pass the log bucket as well, or leave the prefix out",
         )
 
 
@@ -515,8 +519,8 @@ def _retention(expiration: cdk.Duration | None, abort_after: cdk.Duration | None
         return _default_retention()
     return s3.LifecycleRule(
         id=_RETENTION,
-        noncurrent_version_expiration=expiration or days(_DEFAULT_NONCURRENT_VERSION_DAYS),
-        abort_incomplete_multipart_upload_after=abort_after or days(_DEFAULT_ABORT_UPLOAD_DAYS),
+        noncurrent_version_expiration=expiration or days(DEFAULT_NONCURRENT_VERSION_DAYS),
+        abort_incomplete_multipart_upload_after=abort_after or days(DEFAULT_ABORT_UPLOAD_DAYS),
         # A delete marker of which no version is left hides nothing and keeps the bucket from being deleted.
         expired_object_delete_marker=True,
     )
@@ -525,4 +529,4 @@ def _retention(expiration: cdk.Duration | None, abort_after: cdk.Duration | None
 @functools.cache
 def _default_retention() -> s3.LifecycleRule:
     # Made once: jsii checks every field of every rule it makes.
-    return _retention(days(_DEFAULT_NONCURRENT_VERSION_DAYS), days(_DEFAULT_ABORT_UPLOAD_DAYS))
+    return _retention(days(DEFAULT_NONCURRENT_VERSION_DAYS), days(DEFAULT_ABORT_UPLOAD_DAYS))

@@ -125,30 +125,13 @@ class ManagedKey(Construct):
         Raises:
             ValueError: If the grantee is one of ``administrators``, or the key names its users and it isn't one.
         """
-        if not self._users and not self._administrators:
-            return
-        if isinstance(grantee, (iam.ManagedPolicy, iam.Policy, iam.Group)):
-            return
-        (arn,) = validation.check_principals(
-            self._owner, "grantee", [grantee.grant_principal], account=cdk.Stack.of(self).account
+        check_key_grantee(
+            self._owner,
+            grantee,
+            account=cdk.Stack.of(self).account if self._users or self._administrators else "",
+            administrators=self._administrators,
+            users=self._users,
         )
-        if any(validation.may_be_same(arn, administrator) for administrator in self._administrators):
-            raise validation.refusal(
-                self._owner,
-                "grantee",
-                got=arn,
-                allowed="principals that aren't administrators of the key",
-                remedy="grant it to somebody else: who administers the key may not use it",
-            )
-        # Unknown (None) passes: a role of this app may be one that ``users`` names by its ARN.
-        if self._users and all(validation.may_be_same(arn, user) is False for user in self._users):
-            raise validation.refusal(
-                self._owner,
-                "grantee",
-                got=arn,
-                allowed="the key's users",
-                remedy="add it to users: a key that names its users works for nobody else",
-            )
 
     def check_bucket(self, bucket_name: str | None) -> None:
         """Refuse a bucket of which it is known that the key isn't for it.
@@ -204,3 +187,31 @@ def check_options(
                 remedy="take it out of one of the two: who administers the key may not use it",
             )
     return administrator_arns, user_arns
+
+
+def check_key_grantee(
+    owner: str, grantee: iam.IGrantable, *, account: str, administrators: Sequence[str], users: Sequence[str]
+) -> None:
+    """Refuse a grantee of whom it is known that a key with these administrators and users gives it nothing."""
+    if not users and not administrators:
+        return
+    if isinstance(grantee, (iam.ManagedPolicy, iam.Policy, iam.Group)):
+        return
+    (arn,) = validation.check_principals(owner, "grantee", [grantee.grant_principal], account=account)
+    if any(validation.may_be_same(arn, administrator) for administrator in administrators):
+        raise validation.refusal(
+            owner,
+            "grantee",
+            got=arn,
+            allowed="principals that aren't administrators of the key",
+            remedy="grant it to somebody else: who administers the key may not use it",
+        )
+    # Unknown (None) passes: a role of this app may be one that ``users`` names by its ARN.
+    if users and all(validation.may_be_same(arn, user) is False for user in users):
+        raise validation.refusal(
+            owner,
+            "grantee",
+            got=arn,
+            allowed="the key's users",
+            remedy="add it to users: a key that names its users works for nobody else",
+        )

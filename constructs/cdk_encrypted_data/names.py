@@ -7,6 +7,10 @@ import re
 
 # An alias has at most 256 characters: "alias/", a stack's name of 128, a slash, the path, a hyphen and a digest of 8.
 _ALIAS_PATH_LENGTH = 112
+# S3 appends an account, a Region and -an, and takes 63 characters; a hyphen and a digest of 8 are ours.
+_BUCKET_LENGTH = 23
+# Glue takes names of 255 characters, of which a log group's of 512 has two, and a digest of their own each.
+_PHYSICAL_LENGTH = 128
 
 
 def readable(path: str) -> str:
@@ -24,3 +28,16 @@ def alias_name(path: str, *, stack_name: str) -> str:
         digest = hashlib.sha256(path.encode()).hexdigest()[:8]
         name = f"{name[:_ALIAS_PATH_LENGTH]}-{digest}"
     return f"alias/{stack_name}/{name}"
+
+
+def bucket_prefix(name: str, path: str) -> str:
+    """Return a prefix for the name of a bucket: readable, and of no other path."""
+    digest = hashlib.sha256(path.encode()).hexdigest()[:8]
+    plain = re.sub(r"[^a-z0-9-]", "-", name.lower())[:_BUCKET_LENGTH].strip("-")
+    return f"{plain}-{digest}"
+
+
+def physical(path: str) -> str:
+    """Return a name for a resource that has none of CloudFormation's making: readable, and of no other path."""
+    digest = hashlib.sha256(path.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '-', path)[:_PHYSICAL_LENGTH]}-{digest}"

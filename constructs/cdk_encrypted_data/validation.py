@@ -120,6 +120,20 @@ SOURCE_ARN = Text(
     "ARNs or patterns such as arn:aws:cloudfront::111122223333:distribution/EXAMPLE",
     "write the whole ARN",
 )
+SUBNET_ID = Text(re.compile(r"subnet-[0-9a-f]{8,17}"), "a subnet's id, subnet-…", "pass subnet.subnet_id")
+SECURITY_GROUP_ID = Text(
+    re.compile(r"sg-[0-9a-f]{8,17}"), "ids of security groups, sg-…", "pass security_group.security_group_id"
+)
+AVAILABILITY_ZONE = Text(
+    re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]"),
+    "the name of an Availability Zone, such as eu-central-1a",
+    "pass subnet.availability_zone: Glue makes the interfaces there",
+)
+WORKER_TYPE = Text(
+    re.compile(r"G\.(1|2|4|8|12|16)X|R\.[1248]X"),
+    "G.1X, G.2X, G.4X, G.8X, G.12X, G.16X, R.1X, R.2X, R.4X, R.8X",
+    "choose one; https://docs.aws.amazon.com/glue/latest/dg/worker-types.html says how large they are",
+)
 KEY_ARN = Text(
     re.compile(
         rf"arn:({_UNKNOWN}|[a-z-]+):kms:({_UNKNOWN}|[a-z0-9-]+):({_UNKNOWN}|\d{{12}}):key/({_UNKNOWN}|mrk-[0-9a-f]{{32}}|[0-9a-f-]{{36}})"
@@ -234,6 +248,35 @@ def check_known_days(owner: str, argument: str, value: cdk.Duration | None, boun
             got="a token",
             allowed=f"a Duration of {bounds[0]} to {bounds[1]} whole days that is known before deployment",
             remedy="write the days as a number",
+        )
+
+
+def check_minutes(owner: str, argument: str, value: cdk.Duration | None, bounds: tuple[int, int]) -> None:
+    """Refuse a duration that isn't a whole number of minutes within the bounds, known before deployment."""
+    if value is None:
+        return
+    minimum, maximum = bounds
+    allowed = f"a Duration of {minimum} to {maximum} whole minutes that is known before deployment"
+    given: object = value
+    if not isinstance(given, cdk.Duration) or given.is_unresolved():
+        raise refusal(owner, argument, got=value, allowed=allowed, remedy="write Duration.minutes(60)")
+    minutes = value.to_minutes(integral=False)
+    if minutes != int(minutes) or not minimum <= minutes <= maximum:
+        raise refusal(
+            owner, argument, got=f"{minutes:g} minutes", allowed=allowed, remedy="choose one within these bounds"
+        )
+
+
+def check_whole_number(owner: str, argument: str, value: object, bounds: tuple[int, int]) -> None:
+    """Refuse what isn't a whole number within the bounds."""
+    minimum, maximum = bounds
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        raise refusal(
+            owner,
+            argument,
+            got=value,
+            allowed=f"a whole number from {minimum} to {maximum}",
+            remedy="choose one within these bounds",
         )
 
 

@@ -1,0 +1,149 @@
+"""JobCode: where Glue finds what the jobs of customers run."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from cdk_encrypted_data import validation
+from cdk_encrypted_data.validation import Text
+
+_PACKAGE = "cdk_encrypted_data_job"
+_SCRIPT = "script.py"
+
+_OBJECT = Text(
+    re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.'()/=-]+"),
+    "s3://BUCKET/NAME without wildcards",
+    "name the object itself: the job may read exactly this one",
+)
+_MODULE = Text(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,_-]+\])?==[A-Za-z0-9.!+_-]+|s3://\S+\.whl"),
+    "modules with their exact version, such as cryptography==48.0.1, and wheels in S3, s3://BUCKET/NAME.whl",
+    "pin it: a job that takes the newest isn't the one that was tried",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCode:
+    """Where Glue finds what the jobs run: the same for many customers, who may read it and nothing beside it.
+
+    Attributes:
+        script: The object that Glue starts, ``s3://BUCKET/NAME``.
+        rules: The sets of rules by name, each a zip of SQL files, ``s3://BUCKET/NAME.zip``.
+        packages: Zips of Python packages that the script imports. Default: none.
+        modules: Python modules that Glue installs before each run: ``NAME==VERSION`` from PyPI, which a private subnet
+            can't reach, or wheels in S3, ``s3://BUCKET/NAME.whl``. Default: none.
+        key_arn: The customer managed key of the bucket that they are in. Default: SSE-S3, or a key that needs no grant.
+
+    Raises:
+        ValueError: If an attribute isn't what Glue takes.
+    """
+
+    script: str
+    rules: Mapping[str, str]
+    packages: Sequence[str] = ()
+    modules: Sequence[str] = ()
+    key_arn: str | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        """Refuse what isn't an object or a module."""
+        owner = "JobCode"
+        validation.check_text(owner, "script", self.script, _OBJECT)
+        rules: object = self.rules
+        if not isinstance(rules, Mapping) or not rules:
+            raise validation.refusal(
+                owner,
+                "rules",
+                got=self.rules,
+                allowed="a dict of at least one set of rules",
+                remedy='write {"clinical-trials": "s3://BUCKET/NAME.zip"}',
+            )
+        for location in self.rules.values():
+            validation.check_text(owner, "rules", location, _OBJECT)
+        validation.check_texts(owner, "packages", self.packages, _OBJECT)
+        validation.check_texts(owner, "modules", self.modules, _MODULE)
+        validation.check_optional_text(owner, "key_arn", self.key_arn, validation.KEY_ARN)
+
+    @classmethod
+    def from_assets(
+        cls,
+        scope: Construct,
+        id: str,  # noqa: A002 - the CDK's name for it
+        *,
+        rules: Mapping[str, str | Path],
+        wheels: Sequence[str | Path] = (),
+        modules: Sequence[str] = (),
+    ) -> JobCode:
+        """Publish this library's own job, and rules, with the app: as files of its deployment.
+
+        They go to the bucket that ``cdk bootstrap`` made, when the app is deployed. One call for a stack is enough for
+        all its customers.
+
+        Args:
+            scope: The construct to put the files into, of the customers' stack.
+            id: Its id there.
+            rules: The directories of SQL files, by the name of the set.
+            wheels: Files of Python wheels that Glue installs before each run, for subnets that can't reach PyPI.
+            modules: Modules that it installs from PyPI: ``NAME==VERSION``.
+
+        Raises:
+            ValueError: If the job isn't installed, or a directory of rules isn't there.
+        """
+        for name, directory in rules.items():
+            if not Path(directory).is_dir():
+                raise validation.refusal(
+                    id,
+                    "rules",
+                    got=f"{name}: {directory}",
+                    allowed="directories of SQL files",
+                    remedy="write its path",
+                )
+        package = _package(id)
+        place = Construct(scope, id)
+        script = assets.Asset(place, "Script", path=str(package / _SCRIPT))
+        # A zip with the package's directory in it: what lies beside the package stays where it is.
+        of_package = assets.Asset(
+            place,
+            "Package",
+            path=str(package.parent),
+            exclude=["*", f"!{_PACKAGE}", f"!{_PACKAGE}/**", "__pycache__"],
+            ignore_mode=cdk.IgnoreMode.GIT,
+        )
+        sets = {
+            name: assets.Asset(place, f"Rules-{name}", path=str(directory)).s3_object_url
+            for name, directory in rules.items()
+        }
+        of_wheels = [
+            assets.Asset(place, f"Wheel-{Path(wheel).name}", path=str(wheel)).s3_object_url for wheel in wheels
+        ]
+        return cls(
+            script=script.s3_object_url,
+            rules=sets,
+            packages=(of_package.s3_object_url,),
+            modules=(*of_wheels, *modules),
+        )
+
+    def objects(self, rules: str) -> list[str]:
+        """Return every object that a job with these rules reads, by its location."""
+        wheels = [each for each in self.modules if each.startswith("s3://")]
+        return [self.script, self.rules[rules], *self.packages, *wheels]
+
+
+def _package(owner: str) -> Path:
+    found = importlib.util.find_spec(_PACKAGE)
+    if found is None or found.origin is None:
+        raise validation.refusal(
+            owner,
+            "code",
+            got=f"no package {_PACKAGE}",
+            allowed="an installation that has it beside the library",
+            remedy="install cdk-encrypted-data anew, or pass JobCode(script=…) for a job of your own",
+        )
+    return Path(found.origin).parent

@@ -1,0 +1,438 @@
+"""PerCustomerGlueJob: what it makes, that it holds what other constructs promise, and that nobody reaches another's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+
+from cdk_encrypted_data import AccessLogBucket, EncryptedBucket, FailureTopic, JobCode, names
+from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly
+from cdk_encrypted_data.proofs.inventory import Inventory
+from cdk_encrypted_data.proofs.proof import prove
+from cdk_encrypted_data.proofs.rules.isolation import matrix
+from cdk_encrypted_data.proofs.spaces import Prover
+from cdk_encrypted_data_job.arguments import TableSource as TableArgument
+from cdk_encrypted_data_job.arguments import parse
+from tests.customers.fixtures import CODE, NETWORK, customer, fullest_job, job, new_stack
+from tests.synthesis import Resources, template
+
+# What the key's policy says beyond a CustomerManagedKey's, and the bucket beyond an EncryptedBucket's.
+_ADDED_TO_KEY = {"UsersUseKeyInApplications", "JobKeepsBookmarks", None}
+_TEMPORARY = s3.LifecycleRule(id="Temporary", prefix="tmp/", expiration=cdk.Duration.days(7))
+
+
+def resources(stack: cdk.Stack) -> Resources:
+    found: Resources = template(stack)["Resources"]
+    return found
+
+
+def by_type(found: Resources, kind: str, beginning: str = "") -> dict[str, Any]:
+    (resource,) = [each for name, each in found.items() if each["Type"] == kind and name.startswith(beginning)]
+    return resource
+
+
+def test_logical_ids() -> None:
+    # Another id of the key or the bucket would be a new one, without the customer's data.
+    stack = new_stack()
+    job(stack, customer=customer(schedule="cron(0 3 * * ? *)"), failure_topic=FailureTopic(stack, "Failures").topic)
+    assert {name: each["Type"] for name, each in resources(stack).items() if name.startswith("acme")} == {
+        "acmeAlias3AF5EADF": "AWS::KMS::Alias",
+        "acmeBucket425B4F82": "AWS::S3::Bucket",
+        "acmeBucketPolicy233883E5": "AWS::S3::BucketPolicy",
+        "acmeConnection75FCE68D": "AWS::Glue::Connection",
+        "acmeFailure72A43539": "AWS::Events::Rule",
+        "acmeJobA8F20C31": "AWS::Glue::Job",
+        "acmeKey74CD4B6E": "AWS::KMS::Key",
+        "acmePermissions557D3C1E": "AWS::IAM::ManagedPolicy",
+        "acmeRoleA2E3FF0F": "AWS::IAM::Role",
+        "acmeSchedule72D31444": "AWS::Glue::Trigger",
+        "acmeSecurityConfigurationBCF39FA5": "AWS::Glue::SecurityConfiguration",
+    }
+
+
+def same_bucket(stack: cdk.Stack, options: Mapping[str, Any]) -> None:
+    """Make by EncryptedBucket what the job's key and bucket must be."""
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("glue.amazonaws.com"))
+    users = options.get("key_users", ())
+    EncryptedBucket(
+        stack,
+        "acme",
+        lifecycle_rules=[_TEMPORARY],
+        **{"bucket_name_prefix": names.bucket_prefix("acme", "Test/acme"), **options, "key_users": [role, *users]},
+    )
+
+
+def comparable(found: Resources, kinds: tuple[str, ...]) -> dict[str, Any]:
+    """Return the resources by their types, and what names others by the others' types."""
+    own = {name: each for name, each in found.items() if name.startswith(("acme", "Role"))}
+    text = json.dumps(own)
+    for name, each in own.items():
+        text = text.replace(f'"{name}"', f'"<{each["Type"]}>"')
+    plain: Resources = json.loads(text)
+    for each in plain.values():
+        each.pop("Metadata", None)
+        for name in ("Description", "Tags"):
+            each["Properties"].pop(name, None)
+    return {each["Type"]: each for each in plain.values() if each["Type"] in kinds}
+
+
+def administrators() -> list[iam.ArnPrincipal]:
+    return [iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(dict, id="none"),
+        pytest.param(lambda: {"key_administrators": administrators()}, id="administrators"),
+        pytest.param(lambda: {"key_users": [iam.ArnPrincipal("arn:aws:iam::111122223333:role/reader")]}, id="users"),
+        pytest.param(
+            lambda: {
+                "key_rotation_period": cdk.Duration.days(180),
+                "key_pending_window": cdk.Duration.days(14),
+                "key_alias_name": "alias/other",
+                "bucket_name_prefix": "clinical",
+                "noncurrent_version_expiration": cdk.Duration.days(400),
+                "abort_incomplete_multipart_upload_after": cdk.Duration.days(2),
+                "removal_policy": cdk.RemovalPolicy.DESTROY,
+            },
+            id="others",
+        ),
+        pytest.param(lambda: {"removal_policy": cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE}, id="once made"),
+    ],
+)
+def test_key_and_bucket_are_those_of_encrypted_bucket(options: Callable[[], dict[str, Any]]) -> None:
+    ours, theirs = new_stack(), new_stack()
+    # The alias has the construct's own path, which is another one where a bucket makes the key.
+    job(ours, **{"key_alias_name": "alias/acme", **options()})
+    same_bucket(theirs, {"key_alias_name": "alias/acme", **options()})
+    kinds = ("AWS::KMS::Key", "AWS::KMS::Alias", "AWS::S3::Bucket", "AWS::S3::BucketPolicy")
+    found, promised = (comparable(resources(each), kinds) for each in (ours, theirs))
+    statements = found["AWS::KMS::Key"]["Properties"]["KeyPolicy"]["Statement"]
+    kept = [each for each in statements if each.get("Sid") not in _ADDED_TO_KEY]
+    assert len(kept) == len(statements) - len(_ADDED_TO_KEY)
+    found["AWS::KMS::Key"]["Properties"]["KeyPolicy"]["Statement"] = kept
+    assert found == promised
+
+
+def test_access_logs_are_those_of_encrypted_bucket() -> None:
+    ours, theirs = new_stack(), new_stack()
+    job(ours, access_log_bucket=AccessLogBucket(ours, "Logs"))
+    same_bucket(theirs, {"access_log_bucket": AccessLogBucket(theirs, "Logs")})
+    found, promised = (
+        (
+            by_type(each, "AWS::S3::Bucket", "acme")["Properties"]["LoggingConfiguration"],
+            len(by_type(each, "AWS::S3::BucketPolicy", "Logs")["Properties"]["PolicyDocument"]["Statement"]),
+        )
+        for each in (resources(ours), resources(theirs))
+    )
+    assert found == promised
+
+
+# The proofs.
+
+
+def customers_stack(*names: str, make: Callable[[cdk.Stack, str], object] = job) -> cdk.Stack:
+    stack = new_stack()
+    for name in names:
+        make(stack, name)
+    return stack
+
+
+def assembly_of(stack: cdk.Stack) -> Assembly:
+    app = stack.node.root
+    assert isinstance(app, cdk.App)
+    return Assembly.read(app.synth().directory)
+
+
+def scheduled(stack: cdk.Stack, name: str) -> None:
+    topic = stack.node.try_find_child("Failures") or FailureTopic(stack, "Failures")
+    assert isinstance(topic, FailureTopic)
+    job(stack, name, customer=customer(name, schedule="cron(0 3 * * ? *)"), failure_topic=topic.topic)
+
+
+def test_nothing_is_found_and_every_pair_is_kept_apart() -> None:
+    assembly = assembly_of(customers_stack("acme", "globex", "initech", make=scheduled))
+    proof = prove(assembly)
+    assert [str(each) for each in proof.findings] == []
+    assert [str(each) for each in proof.undecidable] == []
+    reached = matrix(Inventory(assembly), Prover())
+    assert (set(reached.customers), reached.pairs) == ({"acme", "globex", "initech"}, 6)
+    assert (reached.reached, reached.undecided) == ({}, frozenset())
+
+
+def test_what_reaches_over_is_found() -> None:
+    # The twin of the test above: one policy more, and the proofs see it.
+    stack = customers_stack("acme")
+    other = job(stack, "globex")
+    everything = iam.PolicyStatement(actions=["s3:*", "kms:*", "secretsmanager:*"], resources=["*"])
+    iam.ManagedPolicy(stack, "Wide", roles=[other.role], statements=[everything])
+    reached = matrix(Inventory(assembly_of(stack)), Prover()).reached
+    # The key names its users, so what is listed stays unreadable.
+    assert reached == {("globex", "acme"): ("delete from", "list")}
+
+
+def test_the_fullest_use_is_proven_too() -> None:
+    stack = new_stack()
+    fullest_job(stack)
+    found = {each.rule.id for each in prove(assembly_of(stack)).findings}
+    # What RemovalPolicy.DESTROY means, and nothing else.
+    assert found == {"bucket-not-retained", "key-not-retained"}
+
+
+# One customer more or less.
+
+
+def test_one_customer_more_or_less_changes_nothing_of_the_others() -> None:
+    both, one, renamed = (
+        resources(customers_stack(*names, make=scheduled))
+        for names in (("acme", "globex"), ("globex",), ("acme-2", "globex"))
+    )
+    of_globex = {name: each for name, each in both.items() if name.startswith("globex")}
+    assert len(of_globex) == 11
+    assert {name: each for name, each in one.items() if name.startswith("globex")} == of_globex
+    assert {name: each for name, each in renamed.items() if name.startswith("globex")} == of_globex
+    assert set(both) - set(one) == {name for name in both if name.startswith("acme")}
+
+
+def test_another_title_changes_no_name() -> None:
+    before, after = new_stack(), new_stack()
+    job(before)
+    job(after, customer=customer(title="Acme Clinical Ltd"))
+    found = [resources(before), resources(after)]
+    assert found[0].keys() == found[1].keys()
+    for kind in ("AWS::KMS::Alias", "AWS::S3::BucketPolicy", "AWS::Glue::SecurityConfiguration"):
+        assert by_type(found[0], kind) == by_type(found[1], kind)
+    for each in found:
+        key = by_type(each, "AWS::KMS::Key")
+        assert key["Properties"].pop("Tags")
+    assert by_type(found[0], "AWS::KMS::Key") == by_type(found[1], "AWS::KMS::Key")
+
+
+# The job.
+
+
+def arguments_of(found: Resources) -> dict[str, Any]:
+    properties = by_type(found, "AWS::Glue::Job")["Properties"]
+    assert properties["DefaultArguments"].keys().isdisjoint(properties["NonOverridableArguments"])
+    return {**properties["DefaultArguments"], **properties["NonOverridableArguments"]}
+
+
+def test_the_entry_point_takes_the_arguments() -> None:
+    stack = new_stack()
+    fullest_job(stack)
+    text = json.dumps(arguments_of(resources(stack)))
+    # As CloudFormation would: what the functions give is the key's ARN, and the bucket's name in a text.
+    given = json.loads(text, object_hook=deployed)
+    words = [word for name, value in given.items() for word in (name, value)]
+    read = parse([*words, "--JOB_RUN_ID", "jr_1", "--JOB_NAME", "acme"])
+    assert (read.customer, read.bucket, read.prefix) == ("acme", "the-bucket", "data/")
+    assert read.key_arn == "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    assert (read.rules_bucket, read.rules_name) == ("acme-code", "rules.zip")
+    assert read.secret_arn == customer().secret_arn
+    assert read.jdbc_url == customer().jdbc_url
+    assert read.tables == (
+        TableArgument(name="subjects", source="public.subjects"),
+        TableArgument(
+            name="visits", source="public.visits", partition_column="visit_id", partitions=8, bookmark="changed_at"
+        ),
+    )
+
+
+def deployed(value: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    if "Fn::GetAtt" in value:
+        return "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    if "Ref" in value:
+        return "the-bucket"
+    return "".join(value["Fn::Join"][1]) if "Fn::Join" in value else value
+
+
+def test_nothing_that_decides_whose_data_it_is_can_be_overridden() -> None:
+    stack = new_stack()
+    fullest_job(stack)
+    properties = by_type(resources(stack), "AWS::Glue::Job")["Properties"]
+    assert properties["DefaultArguments"].keys() == {
+        "--enable-auto-scaling",
+        "--enable-continuous-cloudwatch-log",
+        "--enable-metrics",
+        "--job-bookmark-option",
+    }
+    assert properties["NonOverridableArguments"]["--conf"] == "spark.io.encryption.enabled=true"
+
+
+@pytest.mark.parametrize(("retries", "queued"), [(0, True), (2, False)])
+def test_glue_either_tries_again_or_queues(retries: int, queued: bool) -> None:  # noqa: FBT001
+    stack = new_stack()
+    job(stack, retries=retries)
+    properties = by_type(resources(stack), "AWS::Glue::Job")["Properties"]
+    assert (properties["MaxRetries"], properties["JobRunQueuingEnabled"]) == (retries, queued)
+
+
+def test_wheels_alone_need_no_index() -> None:
+    stack = new_stack()
+    for name, modules in (("acme", ["s3://code/a.whl"]), ("globex", ["s3://code/a.whl", "pyarrow==21.0.0"])):
+        job(stack, name, code=JobCode(script=CODE.script, rules=CODE.rules, modules=modules))
+    found = resources(stack)
+    given = {
+        name[:6]: each["Properties"]["NonOverridableArguments"].get("--python-modules-installer-option")
+        for name, each in found.items()
+        if each["Type"] == "AWS::Glue::Job"
+    }
+    assert given == {"acmeJo": "--no-index", "globex": None}
+
+
+# References and grants.
+
+
+def test_references_are_made_when_they_are_asked_for() -> None:
+    stack = new_stack()
+    made = job(stack)
+    other = new_stack()
+    job(other)
+    without = resources(other)
+    assert (made.customer.name, made.job_name) == ("acme", "Test-acme-42603671")
+    for name, reference in {
+        "Bucket": made.bucket.bucket_arn,
+        "Key": made.key.key_arn,
+        "Role": made.role.role_arn,
+    }.items():
+        (expected,) = [each for each in without if each.startswith(f"acme{name}") and "Policy" not in each]
+        assert stack.resolve(reference) == {"Fn::GetAtt": [expected, "Arn"]}
+    assert made.job.glue_version == "5.1"
+    assert made.connection.cfn_resource_type == "AWS::Glue::Connection"
+    assert made.security_configuration.name == "Test-acme-42603671-a90fe5e8"
+    assert made.permissions.cfn_resource_type == "AWS::IAM::ManagedPolicy"
+    assert resources(stack) == without
+
+
+def test_who_isnt_named_by_the_key_is_granted_nothing() -> None:
+    stack = new_stack()
+    reader = iam.Role(stack, "Reader", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+    with pytest.raises(ValueError, match=r"^acme: grantee is .*; allowed: the key's users; add it to"):
+        job(stack).grant_read(reader)
+
+
+def test_starting_gives_no_data() -> None:
+    stack = new_stack()
+    operators = iam.ManagedPolicy(stack, "Operators")
+    job(stack).grant_start(operators)
+    document = by_type(resources(stack), "AWS::IAM::ManagedPolicy", "Operators")["Properties"]["PolicyDocument"]
+    assert {action for each in document["Statement"] for action in each["Action"]} == {
+        "glue:BatchStopJobRun",
+        "glue:GetJobRun",
+        "glue:GetJobRuns",
+        "glue:StartJobRun",
+    }
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("options", "argument"),
+    [
+        ({"customer": {"name": "acme"}}, "customer"),
+        ({"code": "s3://code/script.py"}, "code"),
+        ({"customer": customer(rules="other")}, "customer"),
+        ({"subnet_id": "vpc-0123456789abcdef0"}, "subnet_id"),
+        ({"availability_zone": "eu-central-1"}, "availability_zone"),
+        ({"security_group_ids": "sg-0123456789abcdef0"}, "security_group_ids"),
+        ({"security_group_ids": []}, "security_group_ids"),
+        ({"glue_version": "5.1"}, "glue_version"),
+        ({"worker_type": "Standard"}, "worker_type"),
+        ({"maximum_workers": 1}, "maximum_workers"),
+        ({"maximum_workers": 300}, "maximum_workers"),
+        ({"timeout": 60}, "timeout"),
+        ({"timeout": cdk.Duration.seconds(90)}, "timeout"),
+        ({"timeout": cdk.Duration.days(8)}, "timeout"),
+        ({"retries": 11}, "retries"),
+        ({"retries": -1}, "retries"),
+        ({"failure_topic": "arn:aws:sns:eu-central-1:111122223333:failures"}, "failure_topic"),
+        ({"key_alias_name": "acme"}, "key_alias_name"),
+        ({"key_rotation_period": cdk.Duration.days(30)}, "key_rotation_period"),
+        ({"key_pending_window": cdk.Duration.days(1)}, "key_pending_window"),
+        ({"key_users": ["arn:aws:iam::111122223333:role/reader"]}, "key_users"),
+        ({"bucket_name_prefix": "Acme"}, "bucket_name_prefix"),
+        ({"bucket_name_prefix": "a" * 37}, "bucket_name_prefix"),
+        ({"noncurrent_version_expiration": cdk.Duration.days(0)}, "noncurrent_version_expiration"),
+        (
+            {"abort_incomplete_multipart_upload_after": cdk.Duration.days(366)},
+            "abort_incomplete_multipart_upload_after",
+        ),
+        ({"access_log_prefix": "acme/"}, "access_log_prefix"),
+        ({"access_log_bucket": "logs"}, "access_log_bucket"),
+        ({"removal_policy": cdk.RemovalPolicy.SNAPSHOT}, "removal_policy"),
+    ],
+)
+def test_refused(options: dict[str, Any], argument: str) -> None:
+    stack = new_stack()
+    with pytest.raises(ValueError, match=rf"(?s)^acme: {argument} is .+; allowed: .+; .+[^.]$"):
+        job(stack, **options)
+    assert stack.node.try_find_child("acme") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "argument"),
+    [
+        ({"script": "script.py"}, "script"),
+        ({"script": "s3://code/*"}, "script"),
+        ({"rules": {}}, "rules"),
+        ({"rules": {"a": "rules.zip"}}, "rules"),
+        ({"packages": "s3://code/package.zip"}, "packages"),
+        ({"packages": ["package.zip"]}, "packages"),
+        ({"modules": ["pyarrow"]}, "modules"),
+        ({"modules": ["pyarrow>=21"]}, "modules"),
+        ({"key_arn": "alias/code"}, "key_arn"),
+    ],
+)
+def test_refused_code(said: dict[str, Any], argument: str) -> None:
+    with pytest.raises(ValueError, match=rf"^JobCode: {argument} is .+; allowed: .+; .+[^.]$"):
+        JobCode(**{"script": CODE.script, "rules": CODE.rules, **said})
+
+
+def test_tokens_pass() -> None:
+    stack = new_stack(env=None)
+
+    def token(name: str) -> str:
+        return cdk.CfnParameter(stack, name).value_as_string
+
+    job(
+        stack,
+        customer=customer(
+            title=token("Title"),
+            secret_arn=token("Secret"),
+            secret_key_arn=token("SecretKey"),
+            jdbc_url=token("Url"),
+            ca_certificate=token("Certificate"),
+            schedule=token("Schedule"),
+            tags={"cost-center": token("Tag")},
+        ),
+        code=JobCode(
+            script=token("Script"),
+            rules={"clinical-trials": token("Rules")},
+            packages=[token("Package")],
+            modules=[token("Module")],
+            key_arn=token("CodeKey"),
+        ),
+        subnet_id=token("Subnet"),
+        availability_zone=token("Zone"),
+        security_group_ids=[token("SecurityGroup")],
+        worker_type=token("Worker"),
+        bucket_name_prefix=token("Prefix"),
+        key_alias_name=token("Alias"),
+    )
+    synthesized = template(stack)
+    text = json.dumps(synthesized["Resources"])
+    names = [name for name in synthesized["Parameters"] if name != "BootstrapVersion"]
+    assert len(names) == 18
+    assert [name for name in names if json.dumps({"Ref": name}) not in text] == []
+
+
+def test_the_network_options_are_those_of_the_fixture() -> None:
+    assert set(NETWORK) == {"subnet_id", "availability_zone", "security_group_ids"}
