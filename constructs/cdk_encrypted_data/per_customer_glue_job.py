@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import tempfile
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, cast
@@ -214,13 +215,13 @@ class PerCustomerGlueJob(Construct):
         check_access_logs(id, access_log_bucket, access_log_prefix, scope)
 
         super().__init__(scope, id)
+        # The creation stacks of the included resources would show jsii and the CDK, and nothing of the user's.
+        self.node.set_context("aws:cdk:disable-creation-stack-traces", True)
         self._id = id
         self._customer = customer
         self._administrators = administrator_arns
         self._users = user_arns
-        path = self.to_string()
-        here = pseudo_parameters()
-        self._here = glue.Environment(partition=here.partition, account=here.account, region=here.region)
+        path = f"{_path(scope)}/{id}"
         self._name = names.physical(path)
         log_prefix = access_log_prefix or f"{names.readable(path)}/"
         deletion, replacement = _DELETION_POLICIES[removal_policy]
@@ -230,10 +231,9 @@ class PerCustomerGlueJob(Construct):
             tags=customer.all_tags(),
             path=path,
             physical_name=self._name,
-            alias_name=key_alias_name or names.alias_name(path, stack_name=here.stack_name),
+            alias_name=key_alias_name or names.alias_name(path, stack_name=customer_template.STACK_NAME),
             key_description=f"Encrypts the data of {customer.name} in S3, in the job and in its logs",
             key_name_tag=names.readable(path),
-            here=self._here,
             key_administrators=administrator_arns,
             key_users=user_arns,
             rotation_days=_days(key_rotation_period),
@@ -322,7 +322,7 @@ class PerCustomerGlueJob(Construct):
         self._check_user(grantee)
         granted: list[Statement] = [
             {"Action": list(each.actions), "Resource": [each.resource], "Condition": each.condition or {}}
-            for each in access.read(bucket_arn, f"{OUTPUT}*", key_arn=key_arn, region=self._here.region)
+            for each in access.read(bucket_arn, f"{OUTPUT}*", key_arn=key_arn, region=pseudo_parameters().region)
         ]
         return self._grant(grantee, *granted, glue.decrypt_in_applications(key_arn))
 
@@ -333,7 +333,7 @@ class PerCustomerGlueJob(Construct):
             ValueError: If the grantee can't be given a policy.
         """
         actions = ["glue:BatchStopJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:StartJobRun"]
-        return self._grant(grantee, {"Action": actions, "Resource": [self._here.arn("glue", f"job/{self._name}")]})
+        return self._grant(grantee, {"Action": actions, "Resource": [_here().arn("glue", f"job/{self._name}")]})
 
     def _check_user(self, grantee: iam.IGrantable) -> None:
         check_key_grantee(
@@ -364,6 +364,11 @@ class PerCustomerGlueJob(Construct):
         from aws_cdk import aws_glue  # noqa: F401, PLC0415 - jsii must know the types of what it returns
 
         return self._resources.get_resource(name)
+
+
+def _here() -> glue.Environment:
+    here = pseudo_parameters()
+    return glue.Environment(partition=here.partition, account=here.account, region=here.region)
 
 
 # What a run may be told otherwise. Glue scales between one worker and the maximum.
@@ -398,18 +403,26 @@ def _days(duration: cdk.Duration | None) -> int | None:
     return None if duration is None else int(duration.to_days())
 
 
+@functools.lru_cache(maxsize=64)
+def _path(scope: Construct) -> str:
+    """Return a construct's path, asked of Node once for all customers in it."""
+    return scope.node.path
+
+
 def _include(scope: Construct, template: customer_template.Resource) -> cloudformation_include.CfnInclude:
     """Put the resources into the construct: L1s of their types, in one call into Node."""
     file = _template_file()
+    text = json.dumps(template).encode()
+    # Spaces over what is left of a longer template before: cutting the file is slower than all else here.
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    file.truncate()
-    file.write(json.dumps(template))
+    file.write(text.ljust(size))
     file.flush()
     # As Default it has no part in the logical ids, which are made of the paths as for all constructs.
     return cloudformation_include.CfnInclude(scope, "Default", template_file=file.name, preserve_logical_ids=False)
 
 
 @functools.cache
-def _template_file() -> IO[str]:
+def _template_file() -> IO[bytes]:
     """Return a file of this process: the CDK takes a template by the name of a file only, and reads it at once."""
-    return cast("IO[str]", tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".template.json"))
+    return cast("IO[bytes]", tempfile.NamedTemporaryFile(suffix=".template.json"))

@@ -40,7 +40,7 @@ class TableSource:
     Attributes:
         name: The name rules know it by: lower case letters, digits and underscores.
         source: Its name in the database, `table` or `schema.table`; case matters.
-        partition_column: A number, date or timestamp that parts it into ranges which are read at the same time.
+        partition_column: An `int`, `bigint` or `date` that parts it into ranges which are read at the same time.
         partitions: Connections that read it at the same time, 1 to 64; only with `partition_column`.
         bookmark: A column whose values only grow, in the order of commits, and are never null. With it, a run reads
             the rows whose value is greater than the last finished run saw; without it, the whole table.

@@ -1,0 +1,2 @@
+SELECT verbatim, term
+FROM VALUES ('headache', 'Headache'), ('nausea', 'Nausea'), ('rash', 'Rash') AS terms (verbatim, term)

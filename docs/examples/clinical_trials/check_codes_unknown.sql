@@ -1,0 +1,1 @@
+SELECT subject_id FROM subjects_mapped WHERE country IS NULL OR sex IS NULL

@@ -1,0 +1,1 @@
+SELECT event_id FROM events_coded WHERE term IS NULL
