@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
+from stacks.customers import CUSTOMERS, CustomersSettings, customer_stacks
 from stacks.encrypted_data import EncryptedDataStack
 from stacks.settings import Settings
 
@@ -16,6 +18,12 @@ stack = EncryptedDataStack(
     "EncryptedData",
     settings=Settings.from_context(app.node.get_all_context()),
     # Set by the CDK CLI from the credentials it is run with; without credentials the templates fit any environment.
+    env=cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
+)
+file = app.node.try_get_context(CUSTOMERS)
+customer_stacks(
+    app,
+    CustomersSettings.from_context(app.node.get_all_context(), text=Path(file).read_text() if file else None),
     env=cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
 )
 for pack in (AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks):

@@ -19,6 +19,12 @@ DEFAULT_KMS = (
     "NIST.800.53.R5::NIST.800.53.R5-S3DefaultEncryptionKMS",
     "PCI.DSS.321::PCI.DSS.321-S3DefaultEncryptionKMS",
 )
+NOT_LOGGED = (
+    "AwsSolutions::AwsSolutions-S1",
+    "HIPAA.Security::HIPAA.Security-S3BucketLoggingEnabled",
+    "NIST.800.53.R5::NIST.800.53.R5-S3BucketLoggingEnabled",
+    "PCI.DSS.321::PCI.DSS.321-S3BucketLoggingEnabled",
+)
 
 
 def objects_of(bucket: IConstruct) -> tuple[str, ...]:

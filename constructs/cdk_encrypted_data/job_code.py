@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,8 @@ class JobCode:
         modules: Python modules that Glue installs before each run: ``NAME==VERSION`` from PyPI, which a private subnet
             can't reach, or wheels in S3, ``s3://BUCKET/NAME.whl``. Default: none.
         key_arn: The customer managed key of the bucket that they are in. Default: SSE-S3, or a key that needs no grant.
+        tables: The names of the tables that each set of rules reads, where they are known: a customer without one of
+            them is refused. Default: nobody knows before a run.
 
     Raises:
         ValueError: If an attribute isn't what Glue takes.
@@ -50,7 +52,8 @@ class JobCode:
     rules: Mapping[str, str]
     packages: Sequence[str] = ()
     modules: Sequence[str] = ()
-    key_arn: str | None = field(default=None)
+    key_arn: str | None = None
+    tables: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what isn't an object or a module."""
@@ -89,23 +92,16 @@ class JobCode:
         Args:
             scope: The construct to put the files into, of the customers' stack.
             id: Its id there.
-            rules: The directories of SQL files, by the name of the set.
+            rules: The directories of SQL files, by the name of the set. They are linted: what names an unknown table or
+                column, goes in a circle, or isn't SQL, is refused here, with all that is wrong.
             wheels: Files of Python wheels that Glue installs before each run, for subnets that can't reach PyPI.
             modules: Modules that it installs from PyPI: ``NAME==VERSION``.
 
         Raises:
-            ValueError: If the job isn't installed, or a directory of rules isn't there.
+            ValueError: If the job or the linter (the extra ``rules``) isn't installed, or rules can't run.
         """
-        for name, directory in rules.items():
-            if not Path(directory).is_dir():
-                raise validation.refusal(
-                    id,
-                    "rules",
-                    got=f"{name}: {directory}",
-                    allowed="directories of SQL files",
-                    remedy="write its path",
-                )
         package = _package(id)
+        tables = {name: _linted(id, name, Path(directory)) for name, directory in rules.items()}
         place = Construct(scope, id)
         script = assets.Asset(place, "Script", path=str(package / _SCRIPT))
         # A zip with the package's directory in it: what lies beside the package stays where it is.
@@ -128,6 +124,7 @@ class JobCode:
             rules=sets,
             packages=(of_package.s3_object_url,),
             modules=(*of_wheels, *modules),
+            tables=tables,
         )
 
     def objects(self, rules: str) -> list[str]:
@@ -147,3 +144,35 @@ def _package(owner: str) -> Path:
             remedy="install cdk-encrypted-data anew, or pass JobCode(script=…) for a job of your own",
         )
     return Path(found.origin).parent
+
+
+def _linted(owner: str, name: str, directory: Path) -> Collection[str]:
+    """Refuse rules that can't run; return the tables that they read."""
+    if not directory.is_dir():
+        raise validation.refusal(
+            owner,
+            "rules",
+            got=f"{name}: {directory}",
+            allowed="directories of SQL files",
+            remedy="write its path",
+        )
+    try:
+        from cdk_encrypted_data_job import rules, rules_lint  # noqa: PLC0415 - an extra, which other constructs don't need
+    except ModuleNotFoundError as missing:
+        raise validation.refusal(
+            owner,
+            "rules",
+            got=f"{name}, and no linter: {missing}",
+            allowed="an installation with the extra rules",
+            remedy="pip install 'cdk-encrypted-data[rules]'",
+        ) from missing
+    files = {each.name: each.read_text() for each in sorted(directory.iterdir())}
+    if problems := rules_lint.lint(files):
+        raise validation.refusal(
+            owner,
+            "rules",
+            got=f"{name}: {'; '.join(problems)}",
+            allowed="rules that can run",
+            remedy="change them; docs/job.md says what rules are",
+        )
+    return tuple(rules.rules_from(files).tables)

@@ -164,6 +164,15 @@ class PerCustomerGlueJob(Construct):
                 allowed=f"the rules that the code has: {', '.join(code.rules)}",
                 remedy="name one of them in the customer, or add it to JobCode",
             )
+        read = {table.name for table in customer.tables}
+        if missing := set(code.tables.get(customer.rules, ())) - read:
+            raise validation.refusal(
+                id,
+                "customer",
+                got=f"{customer.name} without the tables {', '.join(sorted(missing))}",
+                allowed=f"customers with every table that the rules {customer.rules} read",
+                remedy="name them in the customer's tables",
+            )
         validation.check_text(id, "subnet_id", subnet_id, validation.SUBNET_ID)
         validation.check_text(id, "availability_zone", availability_zone, validation.AVAILABILITY_ZONE)
         validation.check_texts(id, "security_group_ids", security_group_ids, validation.SECURITY_GROUP_ID)
@@ -219,6 +228,7 @@ class PerCustomerGlueJob(Construct):
         self.node.set_context("aws:cdk:disable-creation-stack-traces", True)
         self._id = id
         self._customer = customer
+        self._network = (f"subnet/{subnet_id}", *(f"security-group/{each}" for each in security_group_ids))
         self._administrators = administrator_arns
         self._users = user_arns
         path = f"{_path(scope)}/{id}"
@@ -276,6 +286,11 @@ class PerCustomerGlueJob(Construct):
     def job_name(self) -> str:
         """The job's name, which is also the connection's and the trigger's."""
         return self._name
+
+    @property
+    def network_resources(self) -> list[str]:
+        """The subnet and the security groups, as ARNs end: ``subnet/…``, ``security-group/…``."""
+        return list(self._network)
 
     @functools.cached_property
     def bucket(self) -> s3.IBucket:

@@ -1,0 +1,259 @@
+"""A stack for each customer, and one for what they share: the log bucket and the topic that tells of failed runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from cdk_encrypted_data import (
+    AccessLogBucket,
+    Customer,
+    FailureTopic,
+    JobCode,
+    PerCustomerGlueJob,
+    check_customers,
+    customers_from,
+)
+from stacks.acknowledgements import DEFAULT_KMS, NOT_LOGGED, REPLICATION, acknowledge
+
+CUSTOMERS = "encrypted-data:customers"
+CUSTOMER_NETWORK = "encrypted-data:customerNetwork"
+CUSTOMER_RULES = "encrypted-data:customerRules"
+
+_NETWORK = {"subnetId", "availabilityZone", "securityGroupIds"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomersSettings:
+    """All that the customers' stacks may differ in.
+
+    Attributes:
+        customers: The customers, each with a stack of its own.
+        subnet_id: The subnet that jobs reach the databases from.
+        availability_zone: The subnet's.
+        security_group_ids: What the databases admit.
+        rules: The directories of SQL files, by the name of the set.
+    """
+
+    customers: tuple[Customer, ...] = ()
+    subnet_id: str = ""
+    availability_zone: str = ""
+    security_group_ids: tuple[str, ...] = ()
+    rules: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, object], *, text: str | None) -> CustomersSettings:
+        """Read the settings from the app's context and the text of the file that it names.
+
+        Raises:
+            ValueError: If a setting isn't one of those allowed.
+        """
+        if text is None:
+            return cls()
+        network = _object(CUSTOMER_NETWORK, context)
+        if not network.keys() == _NETWORK or not isinstance(network["securityGroupIds"], list):
+            raise _refusal(CUSTOMER_NETWORK, network, f"an object with {', '.join(sorted(_NETWORK))}, the last a list")
+        rules = _object(CUSTOMER_RULES, context)
+        if not rules or not all(isinstance(each, str) for each in rules.values()):
+            raise _refusal(CUSTOMER_RULES, rules, 'an object such as {"clinical-trials": "DIRECTORY"}')
+        return cls(
+            customers=customers_from(text),
+            subnet_id=str(network["subnetId"]),
+            availability_zone=str(network["availabilityZone"]),
+            security_group_ids=tuple(map(str, network["securityGroupIds"])),
+            rules={name: str(each) for name, each in rules.items()},
+        )
+
+
+class SharedStack(cdk.Stack):
+    """What all customers share, and nothing of theirs: where access logs go, and where failed runs are told of."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002 - the CDK's name for it
+        *,
+        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
+        env: cdk.Environment | None = None,
+    ) -> None:
+        """Make the stack.
+
+        Args:
+            scope: The app or stage.
+            id: The stack's id and name.
+            removal_policy: What happens to the log bucket and the topic's key when they leave the template.
+            env: Account and Region, the customers'.
+        """
+        super().__init__(scope, id, env=env, description="What the stacks of all customers share")
+        self.access_logs = AccessLogBucket(self, "AccessLogs", removal_policy=removal_policy)
+        acknowledge(
+            self.access_logs.bucket,
+            REPLICATION,
+            reason="Access logs are delivered best-effort and kept for a year; the data itself is what has to survive.",
+        )
+        acknowledge(
+            self.access_logs.bucket,
+            DEFAULT_KMS,
+            reason="SSE-S3 is the only encryption AWS documents for the target of server access logs; under a customer "
+            "managed key S3 may deliver logs that nobody can read.",
+        )
+        acknowledge(
+            self.access_logs.bucket,
+            NOT_LOGGED,
+            reason="It is where logs go, which the packs don't see: the buckets that log there are in other stacks.",
+        )
+        self.failures = FailureTopic(self, "Failures", removal_policy=removal_policy)
+        cdk.CfnOutput(self, "FailureTopicArn", value=self.failures.topic.topic_arn)
+
+
+class CustomerStack(cdk.Stack):
+    """Everything of one customer: nothing in it changes when other customers come or go."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002 - the CDK's name for it
+        *,
+        customer: Customer,
+        settings: CustomersSettings,
+        shared: SharedStack,
+        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
+        env: cdk.Environment | None = None,
+    ) -> None:
+        """Make the stack.
+
+        Args:
+            scope: The app or stage.
+            id: The stack's id and name.
+            customer: Whose stack it is.
+            settings: What all customers have in common.
+            shared: The stack of what they share.
+            removal_policy: What happens to the customer's key and bucket when they leave the template.
+            env: Account and Region.
+        """
+        super().__init__(scope, id, env=env, description=f"Key, bucket and Glue job of {customer.name}")
+        self.job = PerCustomerGlueJob(
+            self,
+            "Customer",
+            customer=customer,
+            code=JobCode.from_assets(self, "Code", rules={customer.rules: settings.rules[customer.rules]}),
+            subnet_id=settings.subnet_id,
+            availability_zone=settings.availability_zone,
+            security_group_ids=settings.security_group_ids,
+            failure_topic=shared.failures.topic,
+            access_log_bucket=shared.access_logs,
+            removal_policy=removal_policy,
+        )
+        acknowledge_job(self.job)
+        for output, value in {
+            "BucketName": self.job.bucket.bucket_name,
+            "KeyArn": self.job.key.key_arn,
+            "JobName": self.job.job_name,
+        }.items():
+            cdk.CfnOutput(self, output, value=value)
+
+
+def customer_stacks(
+    scope: Construct,
+    settings: CustomersSettings,
+    *,
+    removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
+    env: cdk.Environment | None = None,
+) -> list[CustomerStack]:
+    """Make a stack for each customer, and the one that they share; none where there are no customers.
+
+    Args:
+        scope: The app or stage.
+        settings: The customers, and what they have in common.
+        removal_policy: What happens to keys and buckets when they leave the template.
+        env: Account and Region.
+
+    Raises:
+        ValueError: If customers couldn't be told apart, or name rules that aren't there.
+    """
+    check_customers(CUSTOMERS, settings.customers)
+    for customer in settings.customers:
+        if customer.rules not in settings.rules:
+            raise _refusal(f"{CUSTOMERS}, rules", customer.rules, ", ".join(settings.rules))
+    if not settings.customers:
+        return []
+    shared = SharedStack(scope, "Customers", removal_policy=removal_policy, env=env)
+    return [
+        CustomerStack(
+            scope,
+            # No two customers' names are the same but for what a stack's name can't have.
+            f"Customer-{re.sub('[^A-Za-z0-9-]', '-', customer.name)}",
+            customer=customer,
+            settings=settings,
+            shared=shared,
+            removal_policy=removal_policy,
+            env=env,
+        )
+        for customer in settings.customers
+    ]
+
+
+def acknowledge_job(job: PerCustomerGlueJob) -> None:
+    """Accept what rule packs find in a customer's resources, each finding with its reason."""
+    stack = cdk.Stack.of(job)
+    bucket, role = (stack.resolve(arn)["Fn::GetAtt"][0] for arn in (job.bucket.bucket_arn, job.role.role_arn))
+    here = "<AWS::Region>:<AWS::AccountId>"
+    log_groups = f"/aws-glue/jobs/{job.security_configuration.name}-role/<{role}>/*"
+    acknowledge(
+        job,
+        _wildcards(f"<{bucket}.Arn>/*", f"<{bucket}.Arn>/tmp/*"),
+        reason="The job is about every object of this one bucket, the customer's own, whose names it makes up itself.",
+    )
+    acknowledge(
+        job,
+        _wildcards(f"arn:<AWS::Partition>:logs:{here}:log-group:{log_groups}"),
+        reason="Glue derives these log groups for this one role and makes them: it puts a word of its own behind.",
+    )
+    acknowledge(
+        job,
+        _wildcards(
+            f"arn:<AWS::Partition>:ec2:{here}:network-interface/*",
+            *(f"arn:<AWS::Partition>:ec2:<AWS::Region>:*:{each}" for each in job.network_resources),
+        ),
+        reason="EC2 makes the interfaces' ids up; subnet and security groups are named, whichever account shares them.",
+    )
+    acknowledge(
+        job,
+        _wildcards("*"),
+        reason="EC2's descriptions and CloudWatch's metrics know no resources; the latter are limited to Glue's.",
+    )
+    acknowledge(
+        job,
+        REPLICATION,
+        reason="The data can be extracted and encrypted anew; versions are what recovers overwritten objects.",
+    )
+    acknowledge(
+        job.connection,
+        ("CloudFormation-Validate::W3010",),
+        reason="The zone is that of the subnet that the settings name, and Glue wants to be told both.",
+    )
+
+
+def _wildcards(*resources: str) -> tuple[str, ...]:
+    return tuple(f"AwsSolutions::AwsSolutions-IAM5[Resource::{each}]" for each in resources)
+
+
+def _object(setting: str, context: Mapping[str, object]) -> dict[str, object]:
+    value = context.get(setting)
+    if isinstance(value, str):  # -c KEY=VALUE brings text
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise _refusal(setting, value, "a JSON object") from error
+    if not isinstance(value, dict):
+        raise _refusal(setting, value, "an object")
+    return value
+
+
+def _refusal(setting: str, got: object, allowed: str) -> ValueError:
+    return ValueError(f"{setting} is {got!r}; allowed: {allowed}; change it in cdk.json or on the command line (-c)")
