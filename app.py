@@ -8,6 +8,8 @@ from pathlib import Path
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
+from cdk_encrypted_data import FleetQuotas
+from stacks.cells import CELLS, Cell, cells_from
 from stacks.customers import CUSTOMERS, CustomersSettings, customer_stacks
 from stacks.encrypted_data import EncryptedDataStack
 from stacks.settings import Settings
@@ -26,6 +28,12 @@ customer_stacks(
     CustomersSettings.from_context(app.node.get_all_context(), text=Path(file).read_text() if file else None),
     env=cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
 )
+# A fleet names its accounts itself: each cell is a stage, deployed by `cdk deploy "CELL/*"`.
+if file := app.node.try_get_context(CELLS):
+    place = Path(file)
+    for cell in cells_from(place.read_text(), read=lambda name: (place.parent / name).read_text()):
+        Cell(app, settings=cell)
 for pack in (AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks):
     cdk.Validations.of(app).add_plugins(pack(app))
+cdk.Validations.of(app).add_plugins(FleetQuotas())
 app.synth()
