@@ -27,7 +27,7 @@ class FleetQuotas:
         cdk.Validations.of(app).add_plugins(FleetQuotas())
 
     It counts over all stacks of an account and Region: what a fleet of customers runs into is no limit of one stack. A
-    limit that is exceeded fails the synthesis, and from 80 % on there is a warning; both say how much of which limit,
+    limit that is exceeded fails the synthesis, and from 90 % on there is a warning; both say how much of which limit,
     and what to do. ``fleet-quotas cdk.out`` prints all of them as a table, with how far the fleet is from each.
 
     It knows the app and not the account: what else is there counts too, at AWS. It makes no resource and changes no

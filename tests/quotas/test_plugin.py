@@ -55,7 +55,7 @@ def test_stacks_that_fit_alone_and_not_together_fail_the_synthesis(tmp_path: Pat
 
 
 def test_what_fits_passes_with_a_warning_when_it_is_near(tmp_path: Path) -> None:
-    passed, found = report(app_with(tmp_path, 2, 2, glue_security_configurations=5))
+    passed, found = report(app_with(tmp_path, 2, 2, glue_security_configurations=4))
     assert passed
     assert [(one["ruleName"], one["severity"]) for one in found] == [(SECURITY, "warning")]
     assert "little more fits" in found[0]["description"]

@@ -13,7 +13,7 @@ from cdk_encrypted_data.quotas import limits
 from cdk_encrypted_data.quotas.limits import LIMITS, RATES, Limit, Rate, Scope
 from cdk_encrypted_data.quotas.sizes import size_of
 
-NEAR: Final = 0.8
+NEAR: Final = 0.9
 """From which part of a limit on it is said to be near."""
 
 _NESTED: Final = "AWS::CloudFormation::Stack"
