@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,15 @@ import tomllib
 
 from cdk_encrypted_data import Placement
 from cdk_encrypted_data.proofs.cloudformation import assembly
+from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly
+from cdk_encrypted_data.proofs.proof import prove
 from cdk_encrypted_data.quotas.counting import count
 from stacks.cells import CELLS, Cell, CellSettings, cells_from
 from tests.customers.fixtures import ACCOUNT, NETWORK, REGION, customer
 from tests.customers.test_job_code import rules
 from tests.customers.test_stacks import listed
 
+_PROJECT = Path(__file__).resolve().parents[2]
 NAMES = ("acme", "globex", "initech", "umbrella", "hooli")
 OTHER_ACCOUNT = "444455556666"
 
@@ -188,3 +194,34 @@ def test_numbers_of_a_placement_are_refused_in_its_words() -> None:
 def test_a_customer_in_two_cells_is_refused() -> None:
     with pytest.raises(ValueError, match=r"name is .acme and acme.; allowed: names that differ"):
         cells_from(file_of() + file_of(name="Ireland1"), read=lambda _: listed("acme"))
+
+
+# The app
+
+
+def test_the_app_deploys_cells_and_no_pack_finds_anything(tmp_path: Path) -> None:
+    made = rules(tmp_path)
+    (tmp_path / "frankfurt1.json").write_text(listed("acme", "Globex.Ltd"))
+    file = tmp_path / "cells.toml"
+    file.write_text(file_of(stacks=1, rules={"clinical-trials": str(made)}))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CDK_", "AWS_"))}
+    context = json.loads((_PROJECT / "cdk.json").read_text())["context"]
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=_PROJECT,
+        env={
+            **environment,
+            "CDK_OUTDIR": str(tmp_path / "cdk.out"),
+            "CDK_CONTEXT_JSON": json.dumps({**context, CELLS: str(file)}),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    reports = json.loads((tmp_path / "cdk.out" / "validation-report.json").read_text())["pluginReports"]
+    assert {report["pluginName"]: report["violations"] for report in reports if report["violations"]} == {}
+    stacks = assembly.read(tmp_path / "cdk.out")
+    assert {"Frankfurt1-Shared", "Frankfurt1-Customers0000"} <= {each.name for each in stacks}
+    proof = prove(Assembly.read(str(tmp_path / "cdk.out")))
+    assert [str(each) for each in proof.findings] == []
