@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from cdk_encrypted_data import (
     ServerSideEncryption,
     UploadPolicy,
 )
+from tests.customers import fixtures as customers
 from tests.synthesis import new_stack, template
 
 CONTEXT: dict[str, Any] = json.loads((Path(__file__).resolve().parents[1] / "cdk.json").read_text())["context"]
@@ -112,6 +114,18 @@ def test_all_flags_and_none_give_a_pair_the_same_templates() -> None:
 @pytest.mark.parametrize("strength", ["strong", "weak", "both"])
 def test_a_pair_refers_weakly_whatever_the_app_prefers(strength: str) -> None:
     assert pair({"@aws-cdk/core:defaultCrossStackReferences": strength}) == pair({})
+
+
+@pytest.mark.parametrize("make", [customers.job, customers.fullest_job])
+def test_all_flags_and_none_give_a_customer_the_same_resources(make: Callable[[cdk.Stack], object]) -> None:
+    with_all, with_none = (new_stack(context=context) for context in (FLAGS, {}))
+    for stack in (with_all, with_none):
+        make(stack)
+    found, expected = template(with_all)["Resources"], template(with_none)["Resources"]
+    assert found.keys() == expected.keys()
+    # What is granted beside comes through the CDK, which may merge it.
+    granted = {name for name, each in expected.items() if name.startswith(("Operators", "Reader"))}
+    assert {name for name in expected if found[name] != expected[name]} <= granted
 
 
 def test_all_flags_and_none_give_the_same_resources() -> None:

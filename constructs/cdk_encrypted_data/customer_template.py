@@ -137,7 +137,7 @@ def _key(options: Options) -> Resource:
         *key_policy.use_through_s3(root, account=here.account, region=here.region, users=users, bucket_arns=buckets),
         *key_policy.refuse_grants_to_people(),
         # What `CustomerManagedKey` doesn't allow: the job encrypts in its own process, Glue its bookmarks and its logs.
-        key_policy.use_directly(root, account=here.account, users=users),
+        *glue.use_in_applications("${Role.Arn}", options.key_users, here),
         glue.keep_bookmarks("${Role.Arn}", here),
         key_policy.allow_cloudwatch_logs(region=here.region, log_group_arn=_log_groups(options)),
     ]

@@ -65,8 +65,8 @@ class PerCustomerGlueJob(Construct):
     The key is a `CustomerManagedKey` and the bucket an `EncryptedBucket`, statement by statement, and beyond these:
 
     - The key names its users: the job's role, and ``key_users``. Nobody else uses it, whatever IAM policies say.
-    - They use it directly as well, never through another service: the job encrypts every file in its own process,
-      before it is stored. The role itself is limited to the encryption context of that format.
+    - The job uses it directly as well: it encrypts every file in its own process, before it is stored. It gets data
+      keys for this one format only, and ``key_users`` may open them, in their own processes, and make none.
     - CloudWatch Logs may use it for the log groups that Glue derives for this job, and the job for its bookmarks.
     - Glue's temporary objects, under ``tmp/``, expire after 7 days.
 

@@ -17,7 +17,9 @@ from cdk_encrypted_data import (
     AccessLogBucket,
     CustomerManagedKey,
     EncryptedBucket,
+    FailureTopic,
     MultiRegionKeyPair,
+    PerCustomerGlueJob,
     ReplicatedEncryptedBuckets,
 )
 from devtools.readme import PROOFS, README, with_tables
@@ -90,6 +92,27 @@ def test_the_example_in_several_regions() -> None:
     assert [list(source) for source in sources] == [[], ["Fn::GetStackOutput"]]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="its customers are TOML, which takes Python 3.11")
+def test_the_example_of_customers() -> None:
+    (example,) = [each for each in code("python") if "PerCustomerGlueJob" in each]
+    names: dict[str, Any] = {}
+    exec(example.replace("app.synth()", "assembly = app.synth()"), names)  # noqa: S102 - our own README
+    resources: Resources = names["assembly"].get_stack_by_name("Customers").template["Resources"]
+    kinds = sorted(each["Type"].removeprefix("AWS::") for each in resources.values())
+    assert kinds == [
+        "Glue::Connection",
+        "Glue::Job",
+        "Glue::SecurityConfiguration",
+        "Glue::Trigger",
+        "IAM::ManagedPolicy",
+        "IAM::Role",
+        "KMS::Alias",
+        "KMS::Key",
+        "S3::Bucket",
+        "S3::BucketPolicy",
+    ]
+
+
 def test_every_make_command_exists() -> None:
     targets = re.findall(r"^([a-z]+):", (_PROJECT / "Makefile").read_text(), re.MULTILINE)
     named = [shlex.split(line)[1] for block in code("sh") for line in block.splitlines() if line.startswith("make ")]
@@ -99,7 +122,15 @@ def test_every_make_command_exists() -> None:
 
 @pytest.mark.parametrize(
     "construct",
-    [EncryptedBucket, CustomerManagedKey, AccessLogBucket, MultiRegionKeyPair, ReplicatedEncryptedBuckets],
+    [
+        EncryptedBucket,
+        CustomerManagedKey,
+        AccessLogBucket,
+        FailureTopic,
+        MultiRegionKeyPair,
+        PerCustomerGlueJob,
+        ReplicatedEncryptedBuckets,
+    ],
 )
 def test_every_option_is_in_the_docstring(construct: type) -> None:
     options = [name for name in vars(construct)["__init__"].__annotations__ if name not in ("scope", "id", "return")]
@@ -108,7 +139,8 @@ def test_every_option_is_in_the_docstring(construct: type) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "construct"), list(enumerate([EncryptedBucket, MultiRegionKeyPair, ReplicatedEncryptedBuckets]))
+    ("number", "construct"),
+    list(enumerate([EncryptedBucket, MultiRegionKeyPair, ReplicatedEncryptedBuckets, PerCustomerGlueJob])),
 )
 def test_the_options_table_names_every_option(number: int, construct: type) -> None:
     _, *tables = _TEXT.split("| option |")

@@ -35,6 +35,7 @@ from cdk_encrypted_data import (
 )
 from stacks.encrypted_data import EncryptedDataStack
 from stacks.settings import Settings
+from tests.customers import fixtures as customers
 from tests.synthesis import build, new_stack, template
 
 _ASSET = re.compile(r"\b[0-9a-f]{64}\b")
@@ -167,6 +168,8 @@ USES: dict[str, Callable[[cdk.Stack], object]] = {
     "EncryptedBucket-fullest": fullest_bucket,
     "EncryptedBucket-DSSE-KMS": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.DSSE_KMS),
     "EncryptedBucket-SSE-S3": lambda stack: EncryptedBucket(stack, "Data", encryption=ServerSideEncryption.SSE_S3),
+    "PerCustomerGlueJob-smallest": customers.job,
+    "PerCustomerGlueJob-fullest": customers.fullest_job,
     "AccessLogBucket-smallest": lambda stack: AccessLogBucket(stack, "Logs"),
 }
 

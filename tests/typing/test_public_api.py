@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import json
 import os
@@ -27,6 +28,7 @@ _WRONG_USES = _HERE / "wrong_uses.py"
 _EXPECTED = re.compile(r"  # type: ignore\[[a-z, -]+\]  # pyright: ignore\[(\w+)\]")
 _Node = TypeVar("_Node", bound=ast.AST)
 _PUBLIC = [getattr(cdk_encrypted_data, name) for name in cdk_encrypted_data.__all__ if name != "__version__"]
+_CLASSES: list[type] = [each for each in _PUBLIC if inspect.isclass(each)]
 
 
 @pytest.fixture(scope="module")
@@ -82,17 +84,17 @@ def test_the_user_app_runs(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     template = json.loads((tmp_path / "cdk.out" / "UserApp.template.json").read_text())
     kinds = Counter(each["Type"] for each in template["Resources"].values())
-    # Eight buckets of ours, two for logs, and one that is no EncryptedBucket and has no policy.
-    assert (kinds["AWS::S3::Bucket"], kinds["AWS::S3::BucketPolicy"]) == (11, 10)
+    # Eight buckets of ours, two of customers, two for logs, and one that is no EncryptedBucket and has no policy.
+    assert (kinds["AWS::S3::Bucket"], kinds["AWS::S3::BucketPolicy"]) == (13, 12)
 
 
-@pytest.mark.parametrize("choices", [each for each in _PUBLIC if issubclass(each, Enum)])
+@pytest.mark.parametrize("choices", [each for each in _CLASSES if issubclass(each, Enum)])
 def test_the_user_app_uses_every_choice(choices: type[Enum]) -> None:
     used = {node.attr for node in _nodes(ast.Attribute) if ast.unparse(node.value) == choices.__name__}
     assert used == {choice.name for choice in choices}
 
 
-@pytest.mark.parametrize("construct", [each for each in _PUBLIC if issubclass(each, Construct)])
+@pytest.mark.parametrize("construct", [each for each in _CLASSES if issubclass(each, Construct)])
 def test_the_user_app_uses_every_option_method_and_property(construct: type) -> None:
     used = _options_used()
     assert _options(vars(construct)["__init__"]) <= used[construct.__name__]
@@ -101,7 +103,7 @@ def test_the_user_app_uses_every_option_method_and_property(construct: type) -> 
     assert {name for name in methods if name not in used} == set()
     assert {name: left for name, method in methods.items() if (left := _options(method) - used[name])} == {}
     read = {node.attr for node in _nodes(ast.Attribute)}
-    assert {name for name, member in own.items() if isinstance(member, property)} <= read
+    assert {name for name, member in own.items() if isinstance(member, (property, functools.cached_property))} <= read
 
 
 def _options(function: Any) -> set[str]:  # noqa: ANN401 - any callable

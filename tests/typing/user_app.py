@@ -1,30 +1,42 @@
 """The whole public API as a user writes it: type-checked as such, and run. Every choice and every option is here."""
 
+from pathlib import Path
+
 import aws_cdk as cdk
+from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 
 import cdk_encrypted_data
 from cdk_encrypted_data import (
     AccessLogBucket,
+    Customer,
     CustomerManagedKey,
     CustomerProvidedKeys,
     DeleteMarkers,
     EncryptedBucket,
     EncryptionProofs,
+    FailureTopic,
     FleetQuotas,
+    GlueVersion,
+    JobCode,
     MinimumTlsVersion,
     MultiRegionKeyPair,
     ObjectEvents,
     ObjectLock,
+    PerCustomerGlueJob,
     Placement,
     Promotion,
     ReplicatedEncryptedBuckets,
     ReplicationDirection,
     ReplicationTime,
     ServerSideEncryption,
+    TableSource,
     UploadPolicy,
+    check_customers,
+    customers_from,
 )
 
 app = cdk.App()
@@ -236,6 +248,95 @@ EncryptedBucket(stack, "WithImportedKey", key=imported)
 EncryptedBucket(stack, "WithL2Key", key=kms.Key(stack, "L2Key"))
 EncryptedBucket(stack, "WithL1Key", key=kms.CfnKey(stack, "L1Key"))
 EncryptedBucket(stack, "WithSmallKey", key=small_key)
+
+# Customers
+
+table = TableSource(
+    name="visits", source="public.visits", partition_column="visit_id", partitions=8, bookmark="changed_at"
+)
+acme: Customer = Customer(
+    name="acme",
+    title="Acme Clinical Ltd",
+    secret_arn="arn:aws:secretsmanager:eu-central-1:111122223333:secret:acme/database-AbCdEf",  # noqa: S106 - an ARN
+    secret_key_arn="arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555",  # noqa: S106 - an ARN
+    jdbc_url="jdbc:postgresql://db.example.com:5432/clinical",
+    ca_certificate="-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+    tables=[TableSource(name="subjects", source="public.subjects"), table],
+    rules="clinical-trials",
+    schedule="cron(0 3 * * ? *)",
+    tags={"cost-center": "4711"},
+)
+listed: tuple[Customer, ...] = customers_from('{"customers": []}')
+check_customers("UserApp", [acme, *listed])
+tags: dict[str, str] = acme.all_tags()
+argument: dict[str, object] = table.as_argument()
+code: JobCode = JobCode(
+    script="s3://example-code/script.py",
+    rules={"clinical-trials": "s3://example-code/rules.zip"},
+    packages=["s3://example-code/package.zip"],
+    modules=("pyarrow==21.0.0",),
+    key_arn="arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555",
+    tables={"clinical-trials": ["subjects", "visits"]},
+)
+objects: list[str] = code.objects("clinical-trials")
+failures = FailureTopic(stack, "Failures")
+tighter_failures: FailureTopic = FailureTopic(stack, "Notices", removal_policy=cdk.RemovalPolicy.DESTROY)
+topic: sns.Topic = tighter_failures.topic
+PerCustomerGlueJob(
+    stack,
+    "SmallJob",
+    customer=acme,
+    code=code,
+    subnet_id="subnet-0123456789abcdef0",
+    availability_zone="eu-central-1a",
+    security_group_ids=["sg-0123456789abcdef0"],
+    glue_version=GlueVersion.V5_1,
+)
+customer_job: PerCustomerGlueJob = PerCustomerGlueJob(
+    stack,
+    "Job",
+    customer=acme,
+    code=code,
+    subnet_id="subnet-0123456789abcdef0",
+    availability_zone="eu-central-1a",
+    security_group_ids=("sg-0123456789abcdef0",),
+    glue_version=GlueVersion.V6_0,
+    worker_type="G.2X",
+    maximum_workers=20,
+    timeout=cdk.Duration.hours(6),
+    retries=1,
+    failure_topic=failures.topic,
+    key_administrators=[administrator],
+    key_users=[application],
+    key_alias_name="alias/example-acme",
+    key_rotation_period=cdk.Duration.days(90),
+    key_pending_window=cdk.Duration.days(14),
+    bucket_name_prefix="example-acme",
+    noncurrent_version_expiration=cdk.Duration.days(30),
+    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+    access_log_bucket=logs,
+    access_log_prefix="acme/",
+    removal_policy=cdk.RemovalPolicy.RETAIN,
+)
+read: iam.Grant = customer_job.grant_read(application)
+started: iam.Grant = customer_job.grant_start(readers)
+whose: Customer = customer_job.customer
+job_name: str = customer_job.job_name
+network: list[str] = customer_job.network_resources
+job_bucket: s3.IBucket = customer_job.bucket
+job_key: kms.IKey = customer_job.key
+job_role: iam.IRole = customer_job.role
+job_permissions: iam.CfnManagedPolicy = customer_job.permissions
+job_security: glue.CfnSecurityConfiguration = customer_job.security_configuration
+job_connection: glue.CfnConnection = customer_job.connection
+job: glue.CfnJob = customer_job.job
+published: JobCode = JobCode.from_assets(
+    stack,
+    "Code",
+    rules={"clinical-trials": Path(__file__).parents[2] / "docs" / "examples" / "clinical_trials"},
+    wheels=[],
+    modules=["cryptography==48.0.1"],
+)
 
 # The proofs are a plugin; this app would fail by them, since it tries everything once
 

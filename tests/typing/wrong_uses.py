@@ -13,8 +13,10 @@ from cdk_encrypted_data import (
     CustomerManagedKey,
     EncryptedBucket,
     FleetQuotas,
+    JobCode,
     MinimumTlsVersion,
     MultiRegionKeyPair,
+    PerCustomerGlueJob,
     Placement,
     ReplicatedEncryptedBuckets,
     ServerSideEncryption,
@@ -100,3 +102,10 @@ def results_have_their_types(key: CustomerManagedKey, data: EncryptedBucket, rol
     version: float = MinimumTlsVersion.TLS_1_3  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     data.key = key.key  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     print(bucket, l2_key, arn, granted, version)  # noqa: T201 - uses them
+
+
+def a_customers_job_has_a_customer_and_code(stack: cdk.Stack, code: JobCode, job: PerCustomerGlueJob) -> None:
+    PerCustomerGlueJob(stack, "A", code=code)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    JobCode(script="s3://code/script.py")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    JobCode("s3://code/script.py", rules={})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    job.grant_start("arn:aws:iam::111122223333:role/operator")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

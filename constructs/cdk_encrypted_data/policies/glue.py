@@ -56,6 +56,25 @@ def assumed_by_glue(account: str) -> list[Statement]:
     ]
 
 
+def use_in_applications(role_arn: str, readers: Sequence[str], here: Environment) -> list[Statement]:
+    """Say in the key's policy that the job encrypts in its own process, and that the readers decrypt in theirs.
+
+    A policy that names who may use a key is enough by itself: what isn't limited here, no IAM policy limits.
+    """
+    condition = in_applications(CONTENT_ENCRYPTION)
+    condition["StringEquals"] = {"kms:CallerAccount": here.account, **condition["StringEquals"]}
+
+    def allow(sid: str, principals: str | list[str], actions: Sequence[str]) -> Statement:
+        principal: dict[str, str | list[str]] = {"AWS": principals}
+        return {**_allow(sid, actions, ["*"], condition), "Principal": principal}
+
+    statements = [allow("JobEncryptsInItsProcess", role_arn, WRITE_ACTIONS)]
+    # Not to encrypt: what is encrypted under the key so, the job has written.
+    return (
+        [*statements, allow("ReadersDecryptInApplications", list(readers), DECRYPT_ACTIONS)] if readers else statements
+    )
+
+
 def keep_bookmarks(role_arn: str, here: Environment) -> Statement:
     """Say in the key's policy that the job's bookmarks are encrypted under it.
 

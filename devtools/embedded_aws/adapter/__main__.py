@@ -23,6 +23,7 @@ def main() -> None:
             cloudformation,
             connection,
             functions,
+            jobs,
             kms,
             multi_region_keys,
             replication,
@@ -41,6 +42,7 @@ def main() -> None:
             buckets,
             weak_references,
             functions,
+            jobs,
             cloudformation,
         )
         pins.check_names(modules)

@@ -26,6 +26,15 @@ _CARRIED_OUT: dict[str, frozenset[str]] = {
         "AWS::ECR::Repository": (
             "ImageTagMutability", "LifecyclePolicy", "RepositoryName", "RepositoryPolicyText", "Tags",
         ),
+        "AWS::Events::Rule": ("Description", "EventPattern", "State", "Targets"),
+        "AWS::Glue::Connection": ("CatalogId", "ConnectionInput"),
+        "AWS::Glue::Job": (
+            "Command", "Connections", "DefaultArguments", "Description", "ExecutionProperty", "GlueVersion",
+            "JobRunQueuingEnabled", "MaxRetries", "Name", "NonOverridableArguments", "NumberOfWorkers", "Role",
+            "SecurityConfiguration", "Tags", "Timeout", "WorkerType",
+        ),
+        "AWS::Glue::SecurityConfiguration": ("EncryptionConfiguration", "Name"),
+        "AWS::Glue::Trigger": ("Actions", "Name", "Schedule", "StartOnCreation", "Tags", "Type"),
         "AWS::IAM::ManagedPolicy": (
             "Description", "Groups", "ManagedPolicyName", "Path", "PolicyDocument", "Roles", "Users",
         ),

@@ -1,0 +1,217 @@
+"""Two customers deployed: read back what Glue is told, and try as each job's role what it may and what it may not."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_sns as sns
+from botocore.exceptions import ClientError
+
+from cdk_encrypted_data import AccessLogBucket, JobCode, PerCustomerGlueJob
+from devtools.embedded_aws.cdk import run_cdk
+from devtools.embedded_aws.server import EmbeddedAws
+from tests.customers.fixtures import NETWORK, customer
+from tests.customers.test_job_code import rules
+
+pytestmark = pytest.mark.deploy
+
+NAMES = ("acme", "globex")
+CONTEXT = {"aws:x-amz-cek-alg": "AES/GCM/NoPadding"}
+
+
+class Deployed(NamedTuple):
+    """A customer's things, and clients with the rights of their job."""
+
+    bucket: str
+    key_arn: str
+    secret_arn: str
+    job: dict[str, Any]
+    client: Callable[[str], Any]
+
+
+class Deployment(NamedTuple):
+    """A running embedded AWS with two customers."""
+
+    aws: EmbeddedAws
+    customers: dict[str, Deployed]
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    place = tmp_path_factory.mktemp("deploy")
+    with EmbeddedAws() as aws:
+        secrets = {
+            name: aws.client("secretsmanager").create_secret(Name=f"{name}/database", SecretString='{"username": "u"}')[
+                "ARN"
+            ]
+            for name in NAMES
+        }
+        synthesize(place, cdk.Environment(account=aws.account_id, region=aws.region), secrets)
+        run_cdk(aws, "bootstrap", app=place / "cdk.out")
+        run_cdk(aws, "deploy", "--all", "--require-approval=never", app=place / "cdk.out")
+        yield Deployment(aws, {name: deployed(aws, name, secrets[name]) for name in NAMES})
+
+
+def synthesize(place: Path, env: cdk.Environment, secrets: dict[str, str]) -> None:
+    app = cdk.App(outdir=str(place / "cdk.out"))
+    stack = cdk.Stack(app, "Fleet", env=env)
+    code = JobCode.from_assets(stack, "Code", rules={"clinical-trials": rules(place)})
+    logs = AccessLogBucket(stack, "Logs")
+    topic = sns.Topic.from_topic_arn(stack, "Failures", f"arn:aws:sns:{env.region}:{env.account}:failures")
+    for name in NAMES:
+        PerCustomerGlueJob(
+            stack,
+            name,
+            customer=customer(name, secret_arn=secrets[name], schedule="cron(0 3 * * ? *)"),
+            code=code,
+            **NETWORK,
+            failure_topic=topic,
+            access_log_bucket=logs,
+        )
+    app.synth()
+
+
+def deployed(aws: EmbeddedAws, name: str, secret_arn: str) -> Deployed:
+    jobs = aws.client("glue").get_jobs()["Jobs"]
+    (job,) = [each for each in jobs if each["NonOverridableArguments"]["--customer"] == name]
+    arguments = job["NonOverridableArguments"]
+    role_name = job["Role"].rpartition("/")[2]
+    # Nothing here calls as a service, so that Glue is trusted shows the proofs: for these tests the account is.
+    trust = {"Effect": "Allow", "Principal": {"AWS": aws.account_id}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    aws.client("iam").update_assume_role_policy(RoleName=role_name, PolicyDocument=document)
+    session = aws.assume_role(job["Role"])
+    return Deployed(
+        bucket=arguments["--output"].split("/")[2],
+        key_arn=arguments["--key-arn"],
+        secret_arn=secret_arn,
+        job=job,
+        client=lambda service: aws.client(service, credentials=session),
+    )
+
+
+def refused(call: Any, **request: Any) -> bool:  # noqa: ANN401 - boto3
+    """Try a call; tell whether it was refused. Anything else that goes wrong is raised."""
+    try:
+        call(**request)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException", "403"):
+            raise
+        return True
+    return False
+
+
+def test_the_security_configuration(deployment: Deployment) -> None:
+    for each in deployment.customers.values():
+        name = each.job["SecurityConfiguration"]
+        found = deployment.aws.client("glue").get_security_configuration(Name=name)["SecurityConfiguration"]
+        encryption = found["EncryptionConfiguration"]
+        key = {"KmsKeyArn": each.key_arn}
+        assert encryption == {
+            "S3Encryption": [{"S3EncryptionMode": "SSE-KMS", **key}],
+            "CloudWatchEncryption": {"CloudWatchEncryptionMode": "SSE-KMS", **key},
+            "JobBookmarksEncryption": {"JobBookmarksEncryptionMode": "CSE-KMS", **key},
+        }
+
+
+def test_connection_and_trigger(deployment: Deployment) -> None:
+    glue = deployment.aws.client("glue")
+    for each in deployment.customers.values():
+        (name,) = each.job["Connections"]["Connections"]
+        properties = glue.get_connection(Name=name)["Connection"]["ConnectionProperties"]
+        assert (properties["JDBC_ENFORCE_SSL"], properties["SECRET_ID"]) == ("true", each.secret_arn)
+        assert glue.get_trigger(Name=each.job["Name"])["Trigger"]["Actions"] == [{"JobName": each.job["Name"]}]
+
+
+def test_what_is_a_customers_is_tagged_so(deployment: Deployment) -> None:
+    aws = deployment.aws
+    for name, each in deployment.customers.items():
+        job = f"arn:aws:glue:{aws.region}:{aws.account_id}:job/{each.job['Name']}"
+        assert aws.client("glue").get_tags(ResourceArn=job)["Tags"]["customer"] == name
+        on_key = {
+            tag["TagKey"]: tag["TagValue"] for tag in aws.client("kms").list_resource_tags(KeyId=each.key_arn)["Tags"]
+        }
+        on_bucket = {
+            tag["Key"]: tag["Value"] for tag in aws.client("s3").get_bucket_tagging(Bucket=each.bucket)["TagSet"]
+        }
+        assert (on_key["customer"], on_bucket["customer"]) == (name, name)
+
+
+def test_the_code_is_where_the_job_looks_and_the_job_may_read_it(deployment: Deployment) -> None:
+    for each in deployment.customers.values():
+        arguments = each.job["NonOverridableArguments"]
+        for location in (each.job["Command"]["ScriptLocation"], arguments["--rules"], arguments["--extra-py-files"]):
+            bucket, _, key = location.removeprefix("s3://").partition("/")
+            assert each.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        (bucket, _, _) = arguments["--rules"].removeprefix("s3://").partition("/")
+        other = deployment.aws.client("s3").put_object(Bucket=bucket, Key="other.zip", Body=b"x")
+        assert other["ResponseMetadata"]["HTTPStatusCode"] == 200
+        assert refused(each.client("s3").get_object, Bucket=bucket, Key="other.zip")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_job_can_take_its_steps(deployment: Deployment, name: str) -> None:
+    own = deployment.customers[name]
+    s3, kms = own.client("s3"), own.client("kms")
+    assert own.client("secretsmanager").get_secret_value(SecretId=own.secret_arn)["SecretString"]
+    data_key = kms.generate_data_key(KeyId=own.key_arn, KeySpec="AES_256", EncryptionContext=CONTEXT)
+    opened = kms.decrypt(KeyId=own.key_arn, CiphertextBlob=data_key["CiphertextBlob"], EncryptionContext=CONTEXT)
+    assert opened["Plaintext"] == data_key["Plaintext"]
+    s3.put_object(Bucket=own.bucket, Key="data/a", Body=b"x", Metadata={"k": base64.b64encode(b"k").decode()})
+    stored = s3.get_object(Bucket=own.bucket, Key="data/a")
+    assert (stored["Body"].read(), stored["SSEKMSKeyId"]) == (b"x", own.key_arn)
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket=own.bucket, Prefix="data/")["Contents"]] == ["data/a"]
+    s3.put_object(Bucket=own.bucket, Key="tmp/a", Body=b"x")
+    s3.delete_object(Bucket=own.bucket, Key="tmp/a")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_and_no_others(deployment: Deployment, name: str) -> None:
+    own = deployment.customers[name]
+    s3, kms = own.client("s3"), own.client("kms")
+    data_key = {"KeyId": own.key_arn, "KeySpec": "AES_256"}
+    assert refused(kms.generate_data_key, **data_key)
+    assert refused(kms.generate_data_key, **data_key, EncryptionContext={"purpose": "other"})
+    assert refused(kms.generate_data_key, **data_key, EncryptionContext={**CONTEXT, "aws:s3:arn": "arn:aws:s3:::b"})
+    assert refused(kms.disable_key, KeyId=own.key_arn)
+    assert refused(kms.schedule_key_deletion, KeyId=own.key_arn)
+    assert refused(s3.delete_object, Bucket=own.bucket, Key="data/a")
+    assert refused(s3.put_bucket_policy, Bucket=own.bucket, Policy="{}")
+    assert refused(s3.put_object, Bucket=own.bucket, Key="data/b", Body=b"x", ServerSideEncryption="AES256")
+
+
+@pytest.mark.parametrize(("name", "other"), [NAMES, NAMES[::-1]])
+def test_nothing_of_another_customer(deployment: Deployment, name: str, other: str) -> None:
+    own, others = deployment.customers[name], deployment.customers[other]
+    s3, kms = own.client("s3"), own.client("kms")
+    others.client("s3").put_object(Bucket=others.bucket, Key="data/theirs", Body=b"x")
+    assert refused(s3.get_object, Bucket=others.bucket, Key="data/theirs")
+    assert refused(s3.put_object, Bucket=others.bucket, Key="data/mine", Body=b"x")
+    assert refused(s3.list_objects_v2, Bucket=others.bucket)
+    assert refused(kms.generate_data_key, KeyId=others.key_arn, KeySpec="AES_256", EncryptionContext=CONTEXT)
+    sealed = others.client("kms").generate_data_key(KeyId=others.key_arn, KeySpec="AES_256", EncryptionContext=CONTEXT)[
+        "CiphertextBlob"
+    ]
+    assert refused(kms.decrypt, KeyId=others.key_arn, CiphertextBlob=sealed, EncryptionContext=CONTEXT)
+    assert refused(own.client("secretsmanager").get_secret_value, SecretId=others.secret_arn)
+
+
+def test_the_account_uses_no_customers_key(deployment: Deployment) -> None:
+    # Whatever IAM policies say: the key names its users.
+    everything = deployment.aws.create_user("everything", {"Effect": "Allow", "Action": "*", "Resource": "*"})
+    own = deployment.customers["acme"]
+    own.client("s3").put_object(Bucket=own.bucket, Key="data/c", Body=b"x")
+    assert refused(deployment.aws.client("s3", credentials=everything).get_object, Bucket=own.bucket, Key="data/c")
+
+
+def test_a_second_deployment_changes_nothing(deployment: Deployment, tmp_path: Path) -> None:
+    secrets = {name: each.secret_arn for name, each in deployment.customers.items()}
+    synthesize(tmp_path, cdk.Environment(account=deployment.aws.account_id, region=deployment.aws.region), secrets)
+    output = run_cdk(deployment.aws, "deploy", "--all", "--require-approval=never", app=tmp_path / "cdk.out")
+    assert "no changes" in str(output)
