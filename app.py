@@ -8,7 +8,8 @@ from pathlib import Path
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
-from cdk_encrypted_data import EncryptionProofs
+from cdk_encrypted_data import EncryptionProofs, FleetQuotas
+from stacks.cells import CELLS, Cell, cells_from
 from stacks.customers import CUSTOMERS, CustomersSettings, customer_stacks
 from stacks.encrypted_data import EncryptedDataStack
 from stacks.replicated_data import ReplicatedData
@@ -32,8 +33,14 @@ customer_stacks(
     CustomersSettings.from_context(app.node.get_all_context(), text=Path(file).read_text() if file else None),
     env=cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
 )
+# A fleet names its accounts itself: each cell is a stage, deployed by `cdk deploy "CELL/*"`.
+if file := app.node.try_get_context(CELLS):
+    place = Path(file)
+    for cell in cells_from(place.read_text(), read=lambda name: (place.parent / name).read_text()):
+        Cell(app, settings=cell)
 for pack in (AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks):
     cdk.Validations.of(app).add_plugins(pack(app))
 # The packs look for patterns; this one decides what the policies mean together.
 cdk.Validations.of(app).add_plugins(EncryptionProofs())
+cdk.Validations.of(app).add_plugins(FleetQuotas())
 app.synth()

@@ -19,7 +19,7 @@ from cdk_encrypted_data import (
     check_customers,
     customers_from,
 )
-from stacks.acknowledgements import DEFAULT_KMS, NOT_LOGGED, REPLICATION, acknowledge
+from stacks.acknowledgements import DEFAULT_KMS, NOT_LOGGED, REPLICATION, acknowledge, acknowledge_each
 
 CUSTOMERS = "encrypted-data:customers"
 CUSTOMER_NETWORK = "encrypted-data:customerNetwork"
@@ -200,42 +200,30 @@ def customer_stacks(
 
 def acknowledge_job(job: PerCustomerGlueJob) -> None:
     """Accept what rule packs find in a customer's resources, each finding with its reason."""
-    stack = cdk.Stack.of(job)
-    bucket, role = (stack.resolve(arn)["Fn::GetAtt"][0] for arn in (job.bucket.bucket_arn, job.role.role_arn))
+    arns = cdk.Stack.of(job).resolve([job.bucket.bucket_arn, job.role.role_arn])
+    bucket, role = (arn["Fn::GetAtt"][0] for arn in arns)
     here = "<AWS::Region>:<AWS::AccountId>"
     log_groups = f"/aws-glue/jobs/{job.security_configuration.name}-role/<{role}>/*"
-    acknowledge(
+    acknowledge_each(
         job,
-        _wildcards(f"<{bucket}.Arn>/*", f"<{bucket}.Arn>/tmp/*"),
-        reason="The job is about every object of this one bucket, the customer's own, whose names it makes up itself.",
-    )
-    acknowledge(
-        job,
-        _wildcards(f"arn:<AWS::Partition>:logs:{here}:log-group:{log_groups}"),
-        reason="Glue derives these log groups for this one role and makes them: it puts a word of its own behind.",
-    )
-    acknowledge(
-        job,
-        _wildcards(
-            f"arn:<AWS::Partition>:ec2:{here}:network-interface/*",
-            *(f"arn:<AWS::Partition>:ec2:<AWS::Region>:*:{each}" for each in job.network_resources),
-        ),
-        reason="EC2 makes the interfaces' ids up; subnet and security groups are named, whichever account shares them.",
-    )
-    acknowledge(
-        job,
-        _wildcards("*"),
-        reason="EC2's descriptions and CloudWatch's metrics know no resources; the latter are limited to Glue's.",
-    )
-    acknowledge(
-        job,
-        REPLICATION,
-        reason="The data can be extracted and encrypted anew; versions are what recovers overwritten objects.",
-    )
-    acknowledge(
-        job.connection,
-        ("CloudFormation-Validate::W3010",),
-        reason="The zone is that of the subnet that the settings name, and Glue wants to be told both.",
+        {
+            "The job is about every object of this one bucket, the customer's own, whose names it makes up "
+            "itself.": _wildcards(f"<{bucket}.Arn>/*", f"<{bucket}.Arn>/tmp/*"),
+            "Glue derives these log groups for this one role and makes them: it puts a word of its own "
+            "behind.": _wildcards(f"arn:<AWS::Partition>:logs:{here}:log-group:{log_groups}"),
+            "EC2 makes the interfaces' ids up; subnet and security groups are named, whichever account shares "
+            "them.": _wildcards(
+                f"arn:<AWS::Partition>:ec2:{here}:network-interface/*",
+                *(f"arn:<AWS::Partition>:ec2:<AWS::Region>:*:{each}" for each in job.network_resources),
+            ),
+            "EC2's descriptions and CloudWatch's metrics know no resources; the latter are limited to "
+            "Glue's.": _wildcards("*"),
+            "The data can be extracted and encrypted anew; versions recover what is overwritten.": REPLICATION,
+            # Of the connection, the only one of these resources that names a zone.
+            "The zone is that of the subnet that the settings name, and Glue wants to be told both.": (
+                "CloudFormation-Validate::W3010",
+            ),
+        },
     )
 
 

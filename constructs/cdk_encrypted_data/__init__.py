@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
     from cdk_encrypted_data.failure_topic import FailureTopic
+    from cdk_encrypted_data.fleet_quotas import FleetQuotas
     from cdk_encrypted_data.job_code import JobCode
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
     from cdk_encrypted_data.per_customer_glue_job import PerCustomerGlueJob
+    from cdk_encrypted_data.placement import Placement
     from cdk_encrypted_data.policies.replication import CrossAccountDestination
     from cdk_encrypted_data.promotion import Promotion
     from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
@@ -50,6 +52,7 @@ __all__ = [
     "EncryptedBucket",
     "EncryptionProofs",
     "FailureTopic",
+    "FleetQuotas",
     "GlueVersion",
     "JobCode",
     "MinimumTlsVersion",
@@ -57,6 +60,7 @@ __all__ = [
     "ObjectEvents",
     "ObjectLock",
     "PerCustomerGlueJob",
+    "Placement",
     "Promotion",
     "ReplicatedEncryptedBuckets",
     "ReplicationDestination",
@@ -82,14 +86,16 @@ _MODULES = {
     "EncryptedBucket": "encrypted_bucket",
     "EncryptionProofs": "encryption_proofs",
     "FailureTopic": "failure_topic",
+    "FleetQuotas": "fleet_quotas",
     "GlueVersion": "choices",
     "JobCode": "job_code",
     "MinimumTlsVersion": "choices",
     "MultiRegionKeyPair": "multi_region_key_pair",
     "ObjectEvents": "choices",
     "ObjectLock": "choices",
-    "Promotion": "promotion",
     "PerCustomerGlueJob": "per_customer_glue_job",
+    "Placement": "placement",
+    "Promotion": "promotion",
     "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
     "ReplicationDestination": "replication_destination",
     "ReplicationDirection": "choices",

@@ -60,7 +60,7 @@ class EncryptionProofs:
     def validate(self, context: cdk.IPolicyValidationContext) -> cdk.PolicyValidationPluginReport:
         """Prove the assembly that was just written. Called by the CDK."""
         templates = {Path(one.template_path).resolve() for one in context.stack_templates}
-        assembly = Assembly.read(_assembly_of(templates))
+        assembly = Assembly.read(assembly_of(templates))
         # Acknowledgements are the CDK's business here: it keeps accepted findings with their reasons in its report.
         proof = prove(assembly, acknowledgements=False)
         # A plugin of one stage is asked about that stage, though what the others say counts.
@@ -117,7 +117,7 @@ def _resource(resource: Resource, files: Mapping[str, Path | None], place: str) 
     )
 
 
-def _assembly_of(templates: set[Path]) -> Path:
+def assembly_of(templates: set[Path]) -> Path:
     """Return the outermost directory with a manifest around the templates: a stage's assembly lies in its app's."""
     directory = min((template.parent for template in templates), key=lambda path: len(path.parts))
     while (directory.parent / "manifest.json").is_file():

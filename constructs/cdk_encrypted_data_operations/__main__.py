@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cdk_encrypted_data_operations.commands import promote, replicate_existing
+from cdk_encrypted_data_operations.commands import off_board, promote, replicate_existing
 from cdk_encrypted_data_operations.errors import OperationsError
 
-_COMMANDS = (promote, replicate_existing)
+_COMMANDS = (off_board, promote, replicate_existing)
 _INTERRUPTED = 130
 _EPILOG = """\
 Exit status: 0 it is as it was to be, or nothing stands against it (--dry-run); 1 refused, nothing was changed;

@@ -11,11 +11,15 @@ from typing import Any, NamedTuple
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_sns as sns
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cdk_encrypted_data import AccessLogBucket, JobCode, PerCustomerGlueJob
+from cdk_encrypted_data_operations.checks import Outcome
+from cdk_encrypted_data_operations.off_boarding import OffBoarding
 from devtools.embedded_aws.cdk import run_cdk
 from devtools.embedded_aws.server import EmbeddedAws
+from tests.client.conftest import new_session
 from tests.customers.fixtures import NETWORK, customer
 from tests.customers.test_job_code import rules
 
@@ -215,3 +219,48 @@ def test_a_second_deployment_changes_nothing(deployment: Deployment, tmp_path: P
     synthesize(tmp_path, cdk.Environment(account=deployment.aws.account_id, region=deployment.aws.region), secrets)
     output = run_cdk(deployment.aws, "deploy", "--all", "--require-approval=never", app=tmp_path / "cdk.out")
     assert "no changes" in str(output)
+
+
+def test_a_customer_is_taken_off_and_the_other_stays(deployment: Deployment, tmp_path: Path) -> None:
+    aws = deployment.aws
+    gone, stays = (deployment.customers[name] for name in NAMES)
+    written = {
+        each.bucket: each.client("kms").generate_data_key(
+            KeyId=each.key_arn, KeySpec="AES_256", EncryptionContext=CONTEXT
+        )
+        for each in (gone, stays)
+    }
+    for each in (gone, stays):
+        each.client("s3").put_object(Bucket=each.bucket, Key="data/last", Body=b"theirs")
+    end = OffBoarding(
+        customer=NAMES[0],
+        regions=[aws.region],
+        administrators=[f"arn:aws:iam::{aws.account_id}:root"],
+        evidence=tmp_path / "evidence.json",
+        session=new_session(aws, tmp_path),
+        config=Config(proxies={}),
+    )
+    found = end.inspect()
+    assert [check.found for check in found.checks if check.outcome is Outcome.REFUSED] == []
+    assert ([key.arn for key in found.keys], [bucket.name for bucket in found.buckets]) == (
+        [gone.key_arn],
+        [gone.bucket],
+    )
+    assert [(job.name, job.triggers) for job in found.jobs] == [(gone.job["Name"], (gone.job["Name"],))]
+    end.stop(found)
+    end.destroy(end.inspect())
+    assert end.verify().is_done
+
+    def opens(each: Deployed) -> bool:
+        ciphertext = written[each.bucket]["CiphertextBlob"]
+        try:
+            each.client("s3").get_object(Bucket=each.bucket, Key="data/last")
+            each.client("kms").decrypt(CiphertextBlob=ciphertext, KeyId=each.key_arn, EncryptionContext=CONTEXT)
+        except ClientError:
+            return False
+        return True
+
+    assert (opens(gone), opens(stays)) == (False, True)
+    assert aws.client("kms").describe_key(KeyId=gone.key_arn)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    end.take_back(end.inspect())
+    assert opens(gone)

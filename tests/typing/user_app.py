@@ -23,6 +23,7 @@ from cdk_encrypted_data import (
     EncryptedBucket,
     EncryptionProofs,
     FailureTopic,
+    FleetQuotas,
     GlueVersion,
     JobCode,
     MinimumTlsVersion,
@@ -30,6 +31,7 @@ from cdk_encrypted_data import (
     ObjectEvents,
     ObjectLock,
     PerCustomerGlueJob,
+    Placement,
     Promotion,
     ReplicatedEncryptedBuckets,
     ReplicationDestination,
@@ -405,5 +407,13 @@ published: JobCode = JobCode.from_assets(
 # The proofs are a plugin; this app would fail by them, since it tries everything once
 
 proofs: cdk.IPolicyValidationPlugin = EncryptionProofs()
+
+# Fleets
+
+quotas: cdk.IPolicyValidationPlugin = FleetQuotas(limits={"glue-security-configurations": 1000})
+placement: Placement = Placement(stacks=25, capacity=40, pinned={"acme": 7})
+number: int = placement.stack_of("acme")
+placed: tuple[tuple[str, ...], ...] = placement.place(["acme", "globex"])
+room: int = placement.room + placement.likely_room(chance=0.001)
 
 app.synth()

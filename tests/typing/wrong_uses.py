@@ -12,10 +12,12 @@ from cdk_encrypted_data import (
     AccessLogBucket,
     CustomerManagedKey,
     EncryptedBucket,
+    FleetQuotas,
     JobCode,
     MinimumTlsVersion,
     MultiRegionKeyPair,
     PerCustomerGlueJob,
+    Placement,
     ReplicatedEncryptedBuckets,
     ReplicationMonitoring,
     ServerSideEncryption,
@@ -72,6 +74,14 @@ def monitoring_takes_buckets_numbers_and_durations(stack: cdk.Stack, buckets: Re
     ReplicationMonitoring(stack, "B", buckets=buckets.bucket_for("eu-west-1"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ReplicationMonitoring(stack, "C", buckets=buckets, pending_operations="50")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ReplicationMonitoring(stack, "D", buckets=buckets, pending_for=15)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def fleets_are_counted_in_numbers(placement: Placement) -> None:
+    FleetQuotas({"glue-jobs": 3000})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    FleetQuotas(limits={"glue-jobs": "3000"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+    Placement(stacks=25)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Placement(stacks=25, capacity=40, pinned={"acme": "7"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+    placement.stacks = 26  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def times_are_durations(stack: cdk.Stack) -> None:
