@@ -19,7 +19,7 @@ import pytest
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _SOURCE = _PROJECT / "constructs"
-_PACKAGES = ("cdk_encrypted_data", "cdk_encrypted_data_client")
+_PACKAGES = ("cdk_encrypted_data", "cdk_encrypted_data_client", "cdk_encrypted_data_job")
 
 
 @pytest.fixture(scope="module")
