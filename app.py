@@ -7,17 +7,25 @@ import os
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
+from cdk_encrypted_data import EncryptionProofs
 from stacks.encrypted_data import EncryptedDataStack
+from stacks.replicated_data import ReplicatedData
 from stacks.settings import Settings
 
 app = cdk.App()
-stack = EncryptedDataStack(
+# Account and Region are set by the CDK CLI from the credentials it is run with; without them the template of the first
+# stack fits any environment.
+settings = Settings.from_context(app.node.get_all_context(), account=os.environ.get("CDK_DEFAULT_ACCOUNT"))
+EncryptedDataStack(
     app,
     "EncryptedData",
-    settings=Settings.from_context(app.node.get_all_context()),
-    # Set by the CDK CLI from the credentials it is run with; without credentials the templates fit any environment.
-    env=cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
+    settings=settings,
+    env=cdk.Environment(account=settings.account, region=os.environ.get("CDK_DEFAULT_REGION")),
 )
+for replicated in settings.replicated_buckets:
+    ReplicatedData(app, settings=replicated, removal_policy=settings.removal_policy)
 for pack in (AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks):
     cdk.Validations.of(app).add_plugins(pack(app))
+# The packs look for patterns; this one decides what the policies mean together.
+cdk.Validations.of(app).add_plugins(EncryptionProofs())
 app.synth()

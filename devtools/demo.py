@@ -5,92 +5,65 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import json
 import os
-import shlex
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from devtools.embedded_aws.cdk import CdkError, run_cdk
+from devtools.chapters import buckets, regions
+from devtools.embedded_aws.cdk import CdkError
 from devtools.embedded_aws.server import EmbeddedAws, EmbeddedAwsError
+from devtools.stage import Chapter, Section, Stage
 
-if TYPE_CHECKING:
-    from devtools.promises import Result
+CHAPTERS: Mapping[str, Chapter] = {"buckets": buckets.show, "regions": regions.show}
+"""In the order in which they are shown, each on an empty account."""
 
-_PROJECT = Path(__file__).resolve().parents[1]
-_STACK = "EncryptedData"
-_NO_CHANGES = "(no changes)"
 _WIDTH_IN_A_FILE = 160
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m devtools.demo", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help=f"default: all; one of {', '.join(CHAPTERS)}")
+    chosen = parser.parse_args(arguments).chapters or list(CHAPTERS)
+    if unknown := [each for each in chosen if each not in CHAPTERS]:
+        parser.error(f"CHAPTER is {unknown[0]!r}; allowed: {', '.join(CHAPTERS)}")
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_IN_A_FILE
     try:
-        with _scratch() as assembly, EmbeddedAws() as aws:
-            broken = _demonstrate(console, aws, assembly)
+        with _scratch() as directory:
+            broken = sum(_show(console, name, directory / name) for name in chosen)
     except (EmbeddedAwsError, CdkError) as error:
         console.print(f"[red]{escape(str(error))}")
         return 1
     except KeyboardInterrupt:
         console.print("[yellow]stopped; the embedded AWS is gone and left nothing behind")
         return 130
+    console.print(f"[red]{broken} promises broken" if broken else "[green]Every promise was kept, on the embedded AWS.")
     return 1 if broken else 0
 
 
-def _demonstrate(console: Console, aws: EmbeddedAws, assembly: Path) -> int:
-    console.print(f"An embedded AWS answers at {aws.endpoint_url}, account {aws.account_id}, Region {aws.region}.")
-    command = shlex.join([sys.executable, "app.py"])
-    output = f"--output={assembly}"  # the project's own cdk.out is the user's
-    deploy = ("deploy", "--all", "--require-approval=never", "--progress=events")
-    with _step(console, "cdk synth"):
-        run_cdk(aws, "synth", "--quiet", output, app=command, directory=_PROJECT)
-    with _step(console, "cdk bootstrap"):
-        run_cdk(aws, "bootstrap", app=assembly, directory=_PROJECT)
-    with _step(console, "cdk deploy --all"):
-        run_cdk(aws, *deploy, app=assembly, directory=_PROJECT)
-    with _step(console, "cdk deploy --all, once more"):
-        again = run_cdk(aws, *deploy, app=assembly, directory=_PROJECT)
-
-    # Importing the library starts Node. Until here there is none that Ctrl-C could hit.
-    from devtools.deployment import target_of  # noqa: PLC0415
-    from devtools.promises import try_all  # noqa: PLC0415
-    from stacks.settings import Settings  # noqa: PLC0415
-
-    settings = Settings.from_context(json.loads((_PROJECT / "cdk.json").read_text())["context"])
+def _show(console: Console, name: str, directory: Path) -> int:
+    """Show a chapter and return how many promises it broke."""
     broken = 0
-    for bucket in settings.buckets:
-        with _step(console, f"try the promises of {bucket.name}"):
-            results = list(try_all(target_of(aws, _STACK, bucket)))
-        console.print(_table(f"{bucket.name}: {bucket.encryption.name}, {bucket.upload_policy.name}", results))
-        broken += sum(not result.kept for result in results)
-    unchanged = _NO_CHANGES in again
-    console.print(
-        "A second deploy changes nothing." if unchanged else f"[red]A second deploy changed something:\n{escape(again)}"
-    )
-    broken += not unchanged
-    console.print(f"[red]{broken} promises broken" if broken else "[green]Every promise was kept, on the embedded AWS.")
+    with EmbeddedAws() as aws:
+        console.print(
+            f"[bold]{name}[/]: an embedded AWS answers at {aws.endpoint_url}, account {aws.account_id}, "
+            f"Region {aws.region}."
+        )
+        for section in CHAPTERS[name](Stage(aws=aws, directory=directory, console=console)):
+            console.print(_table(section))
+            broken += sum(not result.kept for result in section.results)
     return broken
-
-
-@contextlib.contextmanager
-def _step(console: Console, what: str) -> Iterator[None]:
-    started = time.monotonic()
-    with console.status(what):
-        yield
-    console.print(f"  {what:<40} {time.monotonic() - started:5.1f} s")
 
 
 @contextlib.contextmanager
@@ -99,16 +72,16 @@ def _scratch() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="cdk-encrypted-data-"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
     try:
-        yield directory / "cdk.out"
+        yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _table(title: str, results: list[Result]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
+def _table(section: Section) -> Table:
+    table = Table(title=section.title, title_justify="left", header_style="bold")
     for column in ("tried", "request", "should happen", "happened", ""):
         table.add_column(column, overflow="fold")
-    for result in results:
+    for result in section.results:
         attempt = result.attempt
         mark = "[green]kept" if result.kept else "[red]BROKEN"
         table.add_row(attempt.what, attempt.request, attempt.expected, escape(result.happened), mark)

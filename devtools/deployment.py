@@ -11,9 +11,9 @@ from devtools.promises import Target
 from stacks.settings import BucketSettings
 
 
-def outputs_of(aws: EmbeddedAws, stack_name: str) -> dict[str, str]:
+def outputs_of(aws: EmbeddedAws, stack_name: str, *, region: str | None = None) -> dict[str, str]:
     """Return the outputs of a deployed stack."""
-    (stack,) = aws.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
+    (stack,) = aws.client("cloudformation", region=region).describe_stacks(StackName=stack_name)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 

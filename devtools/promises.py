@@ -1,7 +1,4 @@
-"""What a deployed bucket promises, as attempts anybody can make on it: the demo and the deploy tests try them.
-
-An attempt says what is tried, with which request, what should happen and, once tried, what happened, in the same words.
-"""
+"""What a deployed bucket promises, as attempts on it."""
 
 from __future__ import annotations
 
@@ -10,14 +7,12 @@ import hashlib
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from botocore.exceptions import ClientError
-
 from cdk_encrypted_data import ServerSideEncryption, UploadPolicy
+from devtools.attempts import REFUSED, Attempt, Result, try_each
 
-REFUSED = "refused"
 PART_SIZE = 5 * 1024 * 1024
 
 Headers: TypeAlias = Mapping[str, str]
@@ -56,39 +51,9 @@ class Target:
     writer_over_old_tls: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One thing to try."""
-
-    what: str
-    request: str
-    expected: str
-    run: Callable[[], str] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What came of an attempt."""
-
-    attempt: Attempt
-    happened: str
-
-    @property
-    def kept(self) -> bool:
-        """Whether the promise was kept."""
-        return self.happened == self.attempt.expected
-
-
 def try_all(target: Target) -> Iterator[Result]:
     """Try every promise, one after the other."""
-    for attempt in (*uploads(target), *access(target), *configuration(target)):
-        try:
-            happened = attempt.run()
-        except ClientError as error:
-            happened = _refusal(error)
-        except Exception as error:  # noqa: BLE001 - whatever a deployed bucket answers, it is a row and no crash
-            happened = f"failed: {error!r}"
-        yield Result(attempt=attempt, happened=happened)
+    return try_each((*uploads(target), *access(target), *configuration(target)))
 
 
 # Uploads
@@ -250,11 +215,6 @@ def _copy(target: Target) -> str:
     name = f"promises/{uuid.uuid4()}"
     owner.copy_object(Bucket=target.bucket_name, Key=name, CopySource={"Bucket": target.bucket_name, "Key": source})
     return _stored(target, name, with_bucket_key=True)
-
-
-def _refusal(error: ClientError) -> str:
-    code = error.response["Error"]["Code"]
-    return REFUSED if code in ("AccessDenied", "AccessDeniedException", "403") else f"failed: {error}"
 
 
 # Access

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cdk_encrypted_data import ServerSideEncryption, UploadPolicy
 from cdk_encrypted_data.proofs.rules import RULES
-from devtools.promises import Attempt, Target, access, configuration, uploads
+from devtools.attempts import Attempt
+from devtools.promises import Target, access, configuration, uploads
 
 _PROJECT = Path(__file__).resolve().parents[1]
 README = _PROJECT / "README.md"

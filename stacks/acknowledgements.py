@@ -1,10 +1,12 @@
-"""What the rule packs find in our templates and a reviewer accepts: each finding at its resource, with the reason.
+"""What rule packs and proofs find in our templates and a reviewer accepts: each at its resource, with the reason.
 
 The ids are those under which a report keeps the finding with its reason: ``PACK::PACK-RULE``. Without the pack in front
 the finding would vanish from the report.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import aws_cdk as cdk
 from constructs import IConstruct
@@ -19,6 +21,26 @@ DEFAULT_KMS = (
     "NIST.800.53.R5::NIST.800.53.R5-S3DefaultEncryptionKMS",
     "PCI.DSS.321::PCI.DSS.321-S3DefaultEncryptionKMS",
 )
+# Of a function that CloudFormation alone calls, seldom.
+CALLED_BY_CLOUDFORMATION = (
+    "HIPAA.Security::HIPAA.Security-LambdaConcurrency",
+    "HIPAA.Security::HIPAA.Security-LambdaDLQ",
+    "NIST.800.53.R5::NIST.800.53.R5-LambdaConcurrency",
+    "NIST.800.53.R5::NIST.800.53.R5-LambdaDLQ",
+)
+FUNCTION_IN_VPC = (
+    "HIPAA.Security::HIPAA.Security-LambdaInsideVPC",
+    "NIST.800.53.R5::NIST.800.53.R5-LambdaInsideVPC",
+    "PCI.DSS.321::PCI.DSS.321-LambdaInsideVPC",
+)
+LOG_GROUP_UNDER_KMS = (
+    "HIPAA.Security::HIPAA.Security-CloudWatchLogGroupEncrypted",
+    "NIST.800.53.R5::NIST.800.53.R5-CloudWatchLogGroupEncrypted",
+    "PCI.DSS.321::PCI.DSS.321-CloudWatchLogGroupEncrypted",
+)
+HEADER_REQUIRED = ("EncryptionProofs::bucket-header-required",)
+_BUCKET_NOT_RETAINED = ("EncryptionProofs::bucket-not-retained",)
+_KEY_NOT_RETAINED = ("EncryptionProofs::key-not-retained",)
 
 
 def objects_of(bucket: IConstruct) -> tuple[str, ...]:
@@ -30,6 +52,39 @@ def objects_of(bucket: IConstruct) -> tuple[str, ...]:
     return (f"AwsSolutions::AwsSolutions-IAM5[Resource::<{logical_id}.Arn>/*]",)
 
 
+def objects_of_bucket_named(name: str) -> tuple[str, ...]:
+    """Return the id of the same finding where the policy names the bucket by its name."""
+    return (f"AwsSolutions::AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:s3:::{name}/*]",)
+
+
 def acknowledge(scope: IConstruct, findings: tuple[str, ...], *, reason: str) -> None:
     """Accept findings at ``scope``."""
     cdk.Validations.of(scope).acknowledge(*(cdk.Acknowledgment(id=finding, reason=reason) for finding in findings))
+
+
+def acknowledge_access_logs(bucket: IConstruct) -> None:
+    """Accept what is found at a bucket of access logs."""
+    acknowledge(
+        bucket,
+        REPLICATION,
+        reason="Access logs are delivered best-effort and kept for a year; the data itself is what has to survive.",
+    )
+    acknowledge(
+        bucket,
+        DEFAULT_KMS,
+        reason="SSE-S3 is the only encryption AWS documents for the target of server access logs; under a customer "
+        "managed key S3 may deliver logs that nobody can read.",
+    )
+
+
+def acknowledge_removal(
+    removal_policy: cdk.RemovalPolicy, *, buckets: Iterable[IConstruct], keys: Iterable[IConstruct]
+) -> None:
+    """Accept that what isn't retained isn't retained."""
+    if removal_policy is cdk.RemovalPolicy.RETAIN:
+        return
+    reason = "The settings say by name that this deployment's buckets and keys go with their stacks."
+    for bucket in buckets:
+        acknowledge(bucket, _BUCKET_NOT_RETAINED, reason=reason)
+    for key in keys:
+        acknowledge(key, _KEY_NOT_RETAINED, reason=reason)

@@ -6,8 +6,16 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_encrypted_data import AccessLogBucket, EncryptedBucket, ServerSideEncryption
-from stacks.acknowledgements import DEFAULT_KMS, REPLICATION, acknowledge, objects_of
+from cdk_encrypted_data import AccessLogBucket, EncryptedBucket, ServerSideEncryption, UploadPolicy
+from stacks.acknowledgements import (
+    DEFAULT_KMS,
+    HEADER_REQUIRED,
+    REPLICATION,
+    acknowledge,
+    acknowledge_access_logs,
+    acknowledge_removal,
+    objects_of,
+)
 from stacks.settings import BucketSettings, Settings
 
 
@@ -28,20 +36,12 @@ class EncryptedDataStack(cdk.Stack):
             env: Account and Region. Default: wherever the template is deployed.
         """
         super().__init__(scope, id, env=env, description="Buckets encrypted under customer managed KMS keys")
-        self.access_logs = AccessLogBucket(self, "AccessLogs", removal_policy=settings.removal_policy)
-        acknowledge(
-            self.access_logs.bucket,
-            REPLICATION,
-            reason="Access logs are delivered best-effort and kept for a year; the data itself is what has to survive.",
-        )
-        acknowledge(
-            self.access_logs.bucket,
-            DEFAULT_KMS,
-            reason="SSE-S3 is the only encryption AWS documents for the target of server access logs; under a customer "
-            "managed key S3 may deliver logs that nobody can read.",
-        )
+        removal_policy = cdk.RemovalPolicy[settings.removal_policy.name]
+        self.access_logs = AccessLogBucket(self, "AccessLogs", removal_policy=removal_policy)
+        acknowledge_access_logs(self.access_logs.bucket)
+        acknowledge_removal(removal_policy, buckets=[self.access_logs.bucket], keys=[])
         cdk.CfnOutput(self, "AccessLogBucketName", value=self.access_logs.bucket.bucket_name)
-        self.buckets = {each.name: self._bucket(each, settings.removal_policy) for each in settings.buckets}
+        self.buckets = {each.name: self._bucket(each, removal_policy) for each in settings.buckets}
 
     def _bucket(self, settings: BucketSettings, removal_policy: cdk.RemovalPolicy) -> EncryptedBucket:
         name = settings.name
@@ -60,7 +60,13 @@ class EncryptedDataStack(cdk.Stack):
             REPLICATION,
             reason="This stack keeps its data in one Region by design; versions are what recovers overwritten objects.",
         )
-        if settings.encryption is ServerSideEncryption.SSE_S3:
+        has_key = settings.encryption is not ServerSideEncryption.SSE_S3
+        acknowledge_removal(removal_policy, buckets=[bucket.bucket], keys=[bucket.key] if has_key else [])
+        if settings.upload_policy is UploadPolicy.REQUIRE_HEADER:
+            acknowledge(
+                bucket, HEADER_REQUIRED, reason="REQUIRE_HEADER was chosen for this bucket by name in the settings."
+            )
+        if not has_key:
             acknowledge(bucket.bucket, DEFAULT_KMS, reason="SSE-S3 was chosen for this bucket by name in the settings.")
         if settings.encryption is ServerSideEncryption.DSSE_KMS:
             acknowledge(
@@ -86,7 +92,7 @@ class EncryptedDataStack(cdk.Stack):
             "ReaderPolicyArn": reader.managed_policy_arn,
             "WriterPolicyArn": writer.managed_policy_arn,
         }
-        if settings.encryption is not ServerSideEncryption.SSE_S3:
+        if has_key:
             outputs["KeyArn"] = bucket.key.key_arn
         for output, value in outputs.items():
             # In the bucket's scope, where no other bucket's name can be in its way.

@@ -1,4 +1,4 @@
-"""What a deployment may choose, read from the CDK context and checked once."""
+"""What a deployment may choose, read from the CDK context and checked once. Plain data: no CDK, no Node."""
 
 from __future__ import annotations
 
@@ -9,19 +9,29 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
-import aws_cdk as cdk
-
 from cdk_encrypted_data import ServerSideEncryption, UploadPolicy
 
+ACCOUNT = "encrypted-data:account"
 BUCKETS = "encrypted-data:buckets"
+REPLICATED_BUCKETS = "encrypted-data:replicatedBuckets"
 REMOVAL_POLICY = "encrypted-data:removalPolicy"
 
-_REMOVAL_POLICIES = {"RETAIN": cdk.RemovalPolicy.RETAIN, "DESTROY": cdk.RemovalPolicy.DESTROY}
+_REPLICATED_FIELDS = {"name", "regions", "administrators", "promotion"}
+_PROMOTION_FIELDS = {"primaryRegion", "regions"}
 _FIELDS = {"name", "encryption", "uploadPolicy", "administrators", "users"}
 # AccessLogs and its output are the stack's own.
 _NAME = re.compile(r"(?!AccessLog)[A-Z][A-Za-z0-9]{0,31}")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 
 _Choice = TypeVar("_Choice", bound=Enum)
+
+
+class RemovalPolicy(Enum):
+    """What happens to buckets and keys when they leave the template, in the CDK's words."""
+
+    RETAIN = "RETAIN"
+    DESTROY = "DESTROY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,57 +54,167 @@ class BucketSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """All that the app's stack may differ in.
+class PromotionSettings:
+    """That another Region's key was made the primary, as ``encrypted-data-operations promote`` says it.
 
     Attributes:
+        primary_region: Where the primary is now.
+        regions: The Regions that had a key then.
+    """
+
+    primary_region: str
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicatedBucketsSettings:
+    """A bucket in each of several Regions, each replicating to all others, and a key for applications.
+
+    Attributes:
+        account: The account's twelve digits: the buckets' names are made from it.
+        name: What its stacks are called: ``NAME-REGION`` and ``NAME-keys-REGION``. In lower case, what its buckets'
+            names begin with. A new name is new buckets and new keys.
+        regions: Two Regions or more; the first has the key's primary. A Region that is added gets what is stored from
+            then on.
+        administrators: ARNs of the roles and users who administer the keys and may not use them.
+        promotion: Where the primary is, while it isn't in the first Region.
+    """
+
+    account: str
+    name: str
+    regions: tuple[str, ...]
+    administrators: tuple[str, ...] = ()
+    promotion: PromotionSettings | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that the app's stacks may differ in.
+
+    Attributes:
+        account: The account's twelve digits, None where neither context nor credentials name it.
         buckets: The buckets, each with a key of its own.
+        replicated_buckets: The buckets in several Regions.
         removal_policy: What happens to buckets and keys when they leave the template.
     """
 
+    account: str | None = None
     buckets: tuple[BucketSettings, ...] = (BucketSettings(name="Data"),)
-    removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN
+    replicated_buckets: tuple[ReplicatedBucketsSettings, ...] = ()
+    removal_policy: RemovalPolicy = RemovalPolicy.RETAIN
 
     @classmethod
-    def from_context(cls, context: Mapping[str, object]) -> Settings:
+    def from_context(cls, context: Mapping[str, object], *, account: str | None = None) -> Settings:
         """Read the settings from the app's context (``cdk.json``, or ``-c KEY=VALUE``).
+
+        Args:
+            context: The app's context.
+            account: The account of the credentials, for a context that names none.
 
         Raises:
             ValueError: If a setting isn't one of those allowed.
         """
-        buckets = context.get(BUCKETS, [{"name": "Data"}])
-        if isinstance(buckets, str):  # -c KEY=VALUE brings text
-            try:
-                buckets = json.loads(buckets)
-            except json.JSONDecodeError as error:
-                raise _refusal(BUCKETS, buckets, "a JSON list of objects") from error
-        if not isinstance(buckets, list) or not buckets:
+        account = _account(context.get(ACCOUNT, account))
+        buckets = _list(BUCKETS, context.get(BUCKETS, [{"name": "Data"}]))
+        if not buckets:
             raise _refusal(BUCKETS, buckets, 'a list of at least one object such as {"name": "Data"}')
         read = tuple(_bucket(each) for each in buckets)
         names = [bucket.name for bucket in read]
         if len(set(names)) != len(names):
             raise _refusal(f"{BUCKETS}, name", names, "names that differ from each other")
+        replicated = tuple(
+            _replicated(each, account) for each in _list(REPLICATED_BUCKETS, context.get(REPLICATED_BUCKETS, []))
+        )
+        names = [bucket.name for bucket in replicated]
+        if len({name.lower() for name in names}) != len(names):
+            raise _refusal(f"{REPLICATED_BUCKETS}, name", names, "names that differ from each other in lower case")
         removal_policy = context.get(REMOVAL_POLICY, "RETAIN")
-        if removal_policy not in _REMOVAL_POLICIES:
-            raise _refusal(REMOVAL_POLICY, removal_policy, " or ".join(_REMOVAL_POLICIES))
-        return cls(buckets=read, removal_policy=_REMOVAL_POLICIES[str(removal_policy)])
+        if removal_policy not in RemovalPolicy.__members__:
+            raise _refusal(REMOVAL_POLICY, removal_policy, " or ".join(RemovalPolicy.__members__))
+        return cls(
+            account=account,
+            buckets=read,
+            replicated_buckets=replicated,
+            removal_policy=RemovalPolicy[str(removal_policy)],
+        )
+
+
+def _account(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and _ACCOUNT.fullmatch(value)):
+        return value
+    raise _refusal(ACCOUNT, value, "twelve digits in quotes")
+
+
+def _list(setting: str, value: object) -> list[object]:
+    if isinstance(value, str):  # -c KEY=VALUE brings text
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise _refusal(setting, value, "a JSON list of objects") from error
+    if not isinstance(value, list):
+        raise _refusal(setting, value, "a list of objects")
+    return value
 
 
 def _bucket(entry: object) -> BucketSettings:
-    if not isinstance(entry, dict) or "name" not in entry or not set(entry) <= _FIELDS:
-        raise _refusal(BUCKETS, entry, f"objects with a name and any of {', '.join(sorted(_FIELDS - {'name'}))}")
-    name = entry["name"]
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise _refusal(
-            f"{BUCKETS}, name", name, "1 to 32 letters and digits that begin with a capital, not with AccessLog"
-        )
+    fields = _entry(BUCKETS, entry, required={"name"}, allowed=_FIELDS)
     return BucketSettings(
-        name=name,
-        encryption=_choice("encryption", entry.get("encryption", "SSE_KMS"), ServerSideEncryption),
-        upload_policy=_choice("uploadPolicy", entry.get("uploadPolicy", "RESPECT_DEFAULT"), UploadPolicy),
-        administrators=_arns("administrators", entry.get("administrators", [])),
-        users=_arns("users", entry.get("users", [])),
+        name=_name(BUCKETS, fields["name"]),
+        encryption=_choice("encryption", fields.get("encryption", "SSE_KMS"), ServerSideEncryption),
+        upload_policy=_choice("uploadPolicy", fields.get("uploadPolicy", "RESPECT_DEFAULT"), UploadPolicy),
+        administrators=_arns(BUCKETS, "administrators", fields.get("administrators", [])),
+        users=_arns(BUCKETS, "users", fields.get("users", [])),
     )
+
+
+def _replicated(entry: object, account: str | None) -> ReplicatedBucketsSettings:
+    if account is None:
+        raise _refusal(
+            ACCOUNT, None, f"twelve digits, or credentials that tell them, where {REPLICATED_BUCKETS} has any"
+        )
+    fields = _entry(REPLICATED_BUCKETS, entry, required={"name", "regions"}, allowed=_REPLICATED_FIELDS)
+    return ReplicatedBucketsSettings(
+        account=account,
+        name=_name(REPLICATED_BUCKETS, fields["name"]),
+        regions=_regions("regions", fields["regions"]),
+        administrators=_arns(REPLICATED_BUCKETS, "administrators", fields.get("administrators", [])),
+        promotion=_promotion(fields.get("promotion")),
+    )
+
+
+def _promotion(value: object) -> PromotionSettings | None:
+    if value is None:
+        return None
+    if isinstance(value, dict) and set(value) == _PROMOTION_FIELDS:
+        region = value["primaryRegion"]
+        if isinstance(region, str) and _REGION.fullmatch(region):
+            return PromotionSettings(primary_region=region, regions=_regions("promotion, regions", value["regions"]))
+    raise _refusal(f"{REPLICATED_BUCKETS}, promotion", value, "an object with primaryRegion, a Region, and regions")
+
+
+def _entry(setting: str, entry: object, *, required: set[str], allowed: set[str]) -> dict[str, object]:
+    if isinstance(entry, dict) and required <= set(entry) <= allowed:
+        return entry
+    needed, others = " and ".join(sorted(required)), ", ".join(sorted(allowed - required))
+    raise _refusal(setting, entry, f"objects with a {needed} and any of {others}")
+
+
+def _name(setting: str, value: object) -> str:
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise _refusal(
+        f"{setting}, name", value, "1 to 32 letters and digits that begin with a capital, not with AccessLog"
+    )
+
+
+def _regions(field: str, value: object) -> tuple[str, ...]:
+    if (
+        isinstance(value, list)
+        and all(isinstance(region, str) and _REGION.fullmatch(region) for region in value)
+        and len(set(value)) == len(value) > 1
+    ):
+        return tuple(value)
+    raise _refusal(f"{REPLICATED_BUCKETS}, {field}", value, "a list of at least two Regions, each once")
 
 
 def _choice(field: str, value: object, choices: type[_Choice]) -> _Choice:
@@ -103,10 +223,10 @@ def _choice(field: str, value: object, choices: type[_Choice]) -> _Choice:
     raise _refusal(f"{BUCKETS}, {field}", value, ", ".join(choices.__members__))
 
 
-def _arns(field: str, value: object) -> tuple[str, ...]:
+def _arns(setting: str, field: str, value: object) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(arn, str) and arn.startswith("arn:") for arn in value):
         return tuple(value)
-    raise _refusal(f"{BUCKETS}, {field}", value, "a list of ARNs of roles and users")
+    raise _refusal(f"{setting}, {field}", value, "a list of ARNs of roles and users")
 
 
 def _refusal(setting: str, got: object, allowed: str) -> ValueError:

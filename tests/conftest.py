@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,3 +18,6 @@ if (_PROJECT / "constructs" / "__init__.py").exists():
 os.environ["JSII_NODE"] = str(Path(sys.executable).parent / "node")
 # The CDK's own validator takes seconds at the first synth. The tests of the app run it, in a process of their own.
 os.environ["CDK_VALIDATION"] = "false"
+# A shell that starts the tests in the background has them, and each program they start and interrupt, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

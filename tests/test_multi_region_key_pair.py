@@ -16,7 +16,7 @@ from constructs import Construct
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cdk_encrypted_data import EncryptedBucket, MultiRegionKeyPair
+from cdk_encrypted_data import EncryptedBucket, MultiRegionKeyPair, Promotion
 from cdk_encrypted_data.managed_key import PENDING_WINDOW_DAYS, ROTATION_DAYS
 from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly
 from cdk_encrypted_data.proofs.proof import prove
@@ -611,6 +611,76 @@ class TestTextsAndTimesAreRefused:
         for within in bounds:
             right: dict[str, Any] = {argument: cdk.Duration.days(within)}
             Pair(**right)
+
+
+class TestPromotion:
+    """A primary that was moved: the templates stay, and what CloudFormation couldn't do is refused."""
+
+    @staticmethod
+    def record(**other: Any) -> Promotion:  # noqa: ANN401 - bad input
+        return Promotion(**{"primary_region": AWAY, "regions": REGIONS[:3]} | other)
+
+    @pytest.mark.parametrize("primary", REGIONS[1:3])
+    @pytest.mark.parametrize("period", [None, 180])
+    def test_it_changes_no_template(self, primary: str, period: int | None) -> None:
+        rotation = {} if period is None else {"rotation_period": cdk.Duration.days(period)}
+        others: dict[str, Any] = {"administrators": [ADMINISTRATOR], "users": [USER], **rotation}
+        promotion = self.record(primary_region=primary, **rotation)
+        before, after = Pair(*REGIONS[:3], **others), Pair(*REGIONS[:3], promotion=promotion, **others)
+        assert before.templates() == after.templates()
+        assert (before.pair.primary_region, after.pair.primary_region) == (HOME, primary)
+        assert before.pair.regions == after.pair.regions == REGIONS[:3]
+
+    def test_what_each_key_has_by_itself_may_change(self) -> None:
+        pair = Pair(
+            *REGIONS[:3],
+            promotion=self.record(),
+            description="Others",
+            pending_window=cdk.Duration.days(7),
+            users=[USER],
+            administrators=[ADMINISTRATOR],
+        )
+        assert pair.key(AWAY)["Properties"]["Description"] == "Others"
+
+    def test_another_replica_may_be_taken_out(self) -> None:
+        assert Pair(*REGIONS[:2], promotion=self.record()).pair.primary_region == AWAY
+
+    @pytest.mark.parametrize(
+        ("period", "recorded"), [(None, 180), (180, None), (180, 90), (365, None), (None, 365), (90, 91)]
+    )
+    def test_another_rotation(self, period: int | None, recorded: int | None) -> None:
+        given, then = (None if days is None else cdk.Duration.days(days) for days in (period, recorded))
+        assert_refused("rotation_period", rotation_period=given, promotion=self.record(rotation_period=then))
+
+    def test_a_new_replica(self) -> None:
+        app = cdk.App()
+        home, *away = (stack_in(region, app) for region in REGIONS[:4])
+        assert_refused("replicas", home=home, replicas=away, promotion=self.record())
+
+    def test_the_primary_taken_out(self) -> None:
+        app = cdk.App()
+        home, far = stack_in(HOME, app), stack_in(REGIONS[2], app)
+        assert_refused(r"promotion\.primary_region", home=home, replicas=[far], promotion=self.record())
+
+    def test_the_pair_made_the_other_way_round(self) -> None:
+        with pytest.raises(ValueError, match=r"leave scope and replicas as they were: exchanged they make new keys"):
+            Pair(AWAY, HOME, promotion=self.record())
+
+    @pytest.mark.parametrize("promotion", [7, AWAY, {"primary_region": AWAY}, [AWAY], Promotion])
+    def test_no_record(self, promotion: object) -> None:
+        assert_refused("promotion", promotion=promotion)
+
+    @pytest.mark.parametrize("region", [HOME, "us-east-1", "", 7, None, cdk.Aws.REGION])
+    def test_regions_that_the_primary_cant_be_in(self, region: object) -> None:
+        assert_refused(r"promotion\.primary_region", promotion=self.record(primary_region=region))
+
+    @pytest.mark.parametrize("regions", [None, 7, AWAY, [], [AWAY], [HOME], [7], {HOME, AWAY}])
+    def test_regions_that_it_cant_have_had(self, regions: object) -> None:
+        assert_refused(r"promotion\.regions", promotion=self.record(regions=regions))
+
+    @pytest.mark.parametrize("period", [90, "90", cdk.Duration.days(89), cdk.Duration.days(2561)])
+    def test_rotations_that_it_cant_have_had(self, period: object) -> None:
+        assert_refused(r"promotion\.rotation_period", promotion=self.record(rotation_period=period))
 
 
 class TestGrantsAreRefused:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.encryption_proofs import EncryptionProofs
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
     from cdk_encrypted_data.policies.replication import CrossAccountDestination
+    from cdk_encrypted_data.promotion import Promotion
     from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
     from cdk_encrypted_data.replication_destination import ReplicationDestination
     from cdk_encrypted_data.replication_monitoring import ReplicationMonitoring
@@ -46,6 +47,7 @@ __all__ = [
     "MultiRegionKeyPair",
     "ObjectEvents",
     "ObjectLock",
+    "Promotion",
     "ReplicatedEncryptedBuckets",
     "ReplicationDestination",
     "ReplicationDirection",
@@ -69,6 +71,7 @@ _MODULES = {
     "MultiRegionKeyPair": "multi_region_key_pair",
     "ObjectEvents": "choices",
     "ObjectLock": "choices",
+    "Promotion": "promotion",
     "ReplicatedEncryptedBuckets": "replicated_encrypted_buckets",
     "ReplicationDestination": "replication_destination",
     "ReplicationDirection": "choices",

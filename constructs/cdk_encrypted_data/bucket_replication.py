@@ -104,7 +104,7 @@ class BucketReplication(Construct):
             "Function",
             code=lambda_.Code.from_inline(CODE),
             handler="index.handler",
-            runtime=lambda_.Runtime.PYTHON_3_13,
+            runtime=lambda_.Runtime.PYTHON_3_14,
             role=role,
             log_group=log_group,
             timeout=cdk.Duration.minutes(2),

@@ -18,6 +18,7 @@ from cdk_encrypted_data import names, validation
 from cdk_encrypted_data.interned import pseudo_parameters
 from cdk_encrypted_data.managed_key import ManagedKey, check_options
 from cdk_encrypted_data.policies import key as key_policy
+from cdk_encrypted_data.promotion import Promotion, check_promotion
 
 
 class MultiRegionKeyPair(Construct):
@@ -56,6 +57,7 @@ class MultiRegionKeyPair(Construct):
         rotation_period: cdk.Duration | None = None,
         pending_window: cdk.Duration | None = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
+        promotion: Promotion | None = None,
     ) -> None:
         """Make the primary in ``scope`` and a replica in each of ``replicas``.
 
@@ -77,11 +79,16 @@ class MultiRegionKeyPair(Construct):
             pending_window: How long KMS waits before it deletes one of the keys once that is scheduled: 7 to 30 days.
                 Default: 30 days. A primary waits for its last replica first.
             removal_policy: What happens to the keys when they leave the template. Default: they stay.
+            promotion: That the primary was moved to a replica's Region, as ``encrypted-data-operations promote`` says
+                it. It changes no template; as long as it is there, another ``rotation_period``, replicas in further
+                Regions, and the lack of the replica that is the primary now are refused. Default: the primary is in
+                ``scope``.
 
         Raises:
-            ValueError: If an argument is out of bounds, if a stack is nested or doesn't name its account and Region, if
-                two keys would be in one Region or in different accounts, partitions or stages, if a principal can't be
-                named in every key's policy, or if somebody is both administrator and user.
+            ValueError: If an argument is out of bounds or contradicts ``promotion``, if a stack is nested or doesn't
+                name its account and Region, if two keys would be in one Region or in different accounts, partitions or
+                stages, if a principal can't be named in every key's policy, or if somebody is both administrator and
+                user.
         """
         validation.check_optional_text(id, "description", description, validation.DESCRIPTION)
         validation.check_removal_policy(id, "removal_policy", removal_policy)
@@ -95,6 +102,7 @@ class MultiRegionKeyPair(Construct):
             rotation_period=rotation_period,
             pending_window=pending_window,
         )
+        check_promotion(id, promotion, regions=regions, rotation_period=rotation_period)
         replica_id = f"{id}Replica"
         _check_replicas_are_new(id, replica_id, replicas)
         _check_known_first(id, "administrators", administrator_arns, replicas)
@@ -117,6 +125,7 @@ class MultiRegionKeyPair(Construct):
             removal_policy=removal_policy,
         )
         self._users = user_arns
+        self._promotion = promotion
         self._primary = _PrimaryKey(self, "Primary", shared, rotation_period=rotation_period)
         self._keys: dict[str, ManagedKey] = {regions[0]: self._primary}
         for region, replica_scope in zip(regions[1:], replicas, strict=True):
@@ -124,13 +133,18 @@ class MultiRegionKeyPair(Construct):
 
     @property
     def key(self) -> kms.Key:
-        """The primary."""
+        """The key of the pair's own stack: the primary, unless ``promotion`` says that it was moved."""
         return self._primary.key
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """The Regions that have a key: the primary's, then the replicas' in the order they were given."""
+        """The Regions that have a key: the pair's own stack's, then the replicas' in the order they were given."""
         return tuple(self._keys)
+
+    @property
+    def primary_region(self) -> str:
+        """The Region of the primary: that of the pair's own stack, unless ``promotion`` says that it was moved."""
+        return self._promotion.primary_region if self._promotion else self.regions[0]
 
     def key_for(self, region: str) -> ManagedKey:
         """Return the key of a Region, as `EncryptedBucket` and others take it.

@@ -278,6 +278,22 @@ class EmbeddedAws:
             client.meta.events.register(f"before-send.{service}", sender)
         return client
 
+    def session(self, credentials: Credentials | None = None) -> boto3.Session:
+        """A boto3 session as an application would have it: of the root unless ``credentials`` say otherwise."""
+        caller = credentials or self.root
+        configuration = self._files / f"config-{caller.access_key_id}"
+        lines = ["[default]", f"endpoint_url = {self.endpoint_url}", f"region = {self.region}"]
+        configuration.write_text("\n".join(lines))
+        values = {"profile": None, "config_file": str(configuration), "credentials_file": os.devnull}
+        values["ca_bundle"] = str(self.ca_bundle)
+        variables = {name: (None, None, value, None) for name, value in values.items()}
+        return boto3.Session(
+            caller.access_key_id,
+            caller.secret_access_key,
+            caller.session_token,
+            botocore_session=botocore.session.Session(session_vars=variables),
+        )
+
     @cached_property
     def _session(self) -> boto3.Session:
         """Knows nothing of the user's own AWS configuration."""

@@ -10,11 +10,22 @@ import pytest
 
 from cdk_encrypted_data import ServerSideEncryption, UploadPolicy
 from stacks.encrypted_data import EncryptedDataStack
-from stacks.settings import BUCKETS, REMOVAL_POLICY, BucketSettings, Settings
+from stacks.settings import (
+    ACCOUNT,
+    BUCKETS,
+    REMOVAL_POLICY,
+    REPLICATED_BUCKETS,
+    BucketSettings,
+    PromotionSettings,
+    RemovalPolicy,
+    ReplicatedBucketsSettings,
+    Settings,
+)
 from tests.synthesis import resources_of
 
 ADMINISTRATOR = "arn:aws:iam::111122223333:role/key-administrator"
 USER = "arn:aws:iam::111122223333:role/application"
+REPLICATED: dict[str, object] = {"name": "Orders", "regions": ["eu-central-1", "eu-west-1"]}
 
 
 def test_what_cdk_json_says_is_the_default() -> None:
@@ -29,10 +40,20 @@ def test_all_of_it() -> None:
                 {"name": "Data", "administrators": [ADMINISTRATOR], "users": [USER]},
                 {"name": "Public", "encryption": "SSE_S3", "uploadPolicy": "REQUIRE_HEADER"},
             ],
+            ACCOUNT: "111122223333",
+            REPLICATED_BUCKETS: [
+                {
+                    "name": "Orders",
+                    "regions": ["eu-central-1", "eu-west-1"],
+                    "administrators": [ADMINISTRATOR],
+                    "promotion": {"primaryRegion": "eu-west-1", "regions": ["eu-central-1", "eu-west-1"]},
+                },
+            ],
             REMOVAL_POLICY: "DESTROY",
         }
     )
     assert settings == Settings(
+        account="111122223333",
         buckets=(
             BucketSettings(name="Data", administrators=(ADMINISTRATOR,), users=(USER,)),
             BucketSettings(
@@ -41,12 +62,45 @@ def test_all_of_it() -> None:
                 upload_policy=UploadPolicy.REQUIRE_HEADER,
             ),
         ),
-        removal_policy=cdk.RemovalPolicy.DESTROY,
+        replicated_buckets=(
+            ReplicatedBucketsSettings(
+                account="111122223333",
+                name="Orders",
+                regions=("eu-central-1", "eu-west-1"),
+                administrators=(ADMINISTRATOR,),
+                promotion=PromotionSettings(primary_region="eu-west-1", regions=("eu-central-1", "eu-west-1")),
+            ),
+        ),
+        removal_policy=RemovalPolicy.DESTROY,
     )
 
 
 def test_from_the_command_line() -> None:
     assert Settings.from_context({BUCKETS: '[{"name": "More"}]'}).buckets == (BucketSettings(name="More"),)
+    regions = '[{"name": "Orders", "regions": ["eu-central-1", "eu-west-1"]}]'
+    (replicated,) = Settings.from_context({ACCOUNT: "111122223333", REPLICATED_BUCKETS: regions}).replicated_buckets
+    assert (replicated.name, replicated.regions) == ("Orders", ("eu-central-1", "eu-west-1"))
+
+
+@pytest.mark.parametrize(
+    ("named", "of_the_credentials", "account"),
+    [
+        (None, None, None),
+        (None, "111122223333", "111122223333"),
+        ("444455556666", "111122223333", "444455556666"),
+        ("444455556666", None, "444455556666"),
+    ],
+)
+def test_the_account(named: str | None, of_the_credentials: str | None, account: str | None) -> None:
+    context: dict[str, object] = {} if named is None else {ACCOUNT: named}
+    assert Settings.from_context(context, account=of_the_credentials).account == account
+    orders: dict[str, object] = {REPLICATED_BUCKETS: [{"name": "Orders", "regions": ["eu-central-1", "eu-west-1"]}]}
+    if account is None:
+        with pytest.raises(ValueError, match=r"account is None; allowed: twelve digits, or credentials that tell them"):
+            Settings.from_context(context | orders)
+    else:
+        (replicated,) = Settings.from_context(context | orders, account=of_the_credentials).replicated_buckets
+        assert replicated.account == account
 
 
 @pytest.mark.parametrize(
@@ -61,11 +115,41 @@ def test_from_the_command_line() -> None:
         ({BUCKETS: [{"name": "Data", "encryption": "AES256"}]}, "SSE_KMS, DSSE_KMS, SSE_S3"),
         ({BUCKETS: [{"name": "Data", "users": "arn:aws:iam::111122223333:role/a"}]}, "a list of ARNs"),
         ({REMOVAL_POLICY: "SNAPSHOT"}, "RETAIN or DESTROY"),
+        ({BUCKETS: {"name": "Data"}}, "a list of objects"),
+        ({ACCOUNT: 111122223333}, "twelve digits in quotes"),
+        ({ACCOUNT: "1111-2222-3333"}, "twelve digits in quotes"),
+        ({REPLICATED_BUCKETS: "Orders"}, "a JSON list of objects"),
+        ({REPLICATED_BUCKETS: {"name": "Orders"}}, "a list of objects"),
+        ({REPLICATED_BUCKETS: [{"name": "Orders"}]}, "objects with a name and regions and any of administrators"),
+        ({REPLICATED_BUCKETS: [REPLICATED | {"users": [USER]}]}, "objects with a name and regions"),
+        ({REPLICATED_BUCKETS: [REPLICATED | {"name": "orders"}]}, "begin with a capital"),
+        ({REPLICATED_BUCKETS: [REPLICATED | {"regions": ["eu-central-1"]}]}, "at least two Regions, each once"),
+        ({REPLICATED_BUCKETS: [REPLICATED | {"regions": ["eu-west-1"] * 2}]}, "at least two Regions, each once"),
+        (
+            {REPLICATED_BUCKETS: [REPLICATED | {"regions": "eu-central-1, eu-west-1"}]},
+            "at least two Regions, each once",
+        ),
+        ({REPLICATED_BUCKETS: [REPLICATED | {"regions": ["Frankfurt", "Ireland"]}]}, "at least two Regions, each once"),
+        ({REPLICATED_BUCKETS: [REPLICATED | {"administrators": [1]}]}, "a list of ARNs"),
+        ({REPLICATED_BUCKETS: [REPLICATED | {"promotion": "eu-west-1"}]}, "an object with primaryRegion, a Region,"),
+        (
+            {REPLICATED_BUCKETS: [REPLICATED | {"promotion": {"primaryRegion": "eu-west-1"}}]},
+            "an object with primaryRegion, a Region, and regions",
+        ),
+        (
+            {REPLICATED_BUCKETS: [REPLICATED | {"promotion": {"primaryRegion": "Ireland", "regions": ["eu-west-1"]}}]},
+            "an object with primaryRegion, a Region, and regions",
+        ),
+        (
+            {REPLICATED_BUCKETS: [REPLICATED | {"promotion": {"primaryRegion": "eu-west-1", "regions": []}}]},
+            "at least two Regions, each once",
+        ),
+        ({REPLICATED_BUCKETS: [REPLICATED, REPLICATED | {"name": "ORDERS"}]}, "names that differ .* in lower case"),
     ],
 )
 def test_refused(context: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=rf"^encrypted-data:.* is .*; allowed: .*{message}.*; change it in cdk.json"):
-        Settings.from_context(context)
+        Settings.from_context({ACCOUNT: "111122223333"} | context)
 
 
 @pytest.mark.parametrize("name", ["AccessLogs", "AccessLog", "AccessLogBucketName"])

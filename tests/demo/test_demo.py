@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -15,10 +16,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from devtools import demo, deployment, promises
+from devtools import demo, stage
+from devtools.attempts import Attempt, try_each
 from devtools.embedded_aws.cdk import CdkError
 from devtools.embedded_aws.server import EmbeddedAws, EmbeddedAwsError
-from devtools.promises import Attempt, Result
+from devtools.stage import Chapter, Section, Stage
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _SECONDS_TO_STOP = 10
@@ -52,7 +54,7 @@ class _Demo(NamedTuple):
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[_Demo]:
     with subprocess.Popen(
-        [sys.executable, "-m", "devtools.demo"],
+        [sys.executable, "-m", "devtools.demo", "buckets"],
         cwd=_PROJECT,
         env=os.environ | {"TMPDIR": str(tmp_path)},
         stdin=subprocess.DEVNULL,
@@ -79,8 +81,9 @@ def test_it_shows_every_promise_kept_and_leaves_nothing_behind(running: _Demo) -
     assert tried["upload over TLS 1.1"][1:] == ("refused", "refused")
     assert tried["read with the reader's policy"] == ("GetObject", "read: data", "read: data")
     assert tried["public access"] == ("GetPublicAccessBlock", "4 of 4 closed", "4 of 4 closed")
+    assert tried["deploy once more"] == ("cdk deploy --all", "no changes", "no changes")
     assert "BROKEN" not in shown
-    assert shown.endswith("A second deploy changes nothing.\nEvery promise was kept, on the embedded AWS.\n")
+    assert shown.endswith("\nEvery promise was kept, on the embedded AWS.\n")
     assert running.left_behind() == []
     assert _modified(_PROJECT / "cdk.out") == own_assembly
 
@@ -88,7 +91,7 @@ def test_it_shows_every_promise_kept_and_leaves_nothing_behind(running: _Demo) -
 @pytest.mark.deploy
 @pytest.mark.parametrize("reaches", ["the whole terminal", "the demo alone"])
 def test_ctrl_c_ends_it_and_the_cdk_cli_at_once(running: _Demo, reaches: str) -> None:
-    running.output_up_to("An embedded AWS answers")
+    running.output_up_to("an embedded AWS answers")
     # The CLI runs the app and the app runs Node: none of them may stay.
     assert _within_seconds(30, lambda: any("jsii-runtime" in each for each in running.left_behind()))
     stopped = time.monotonic()
@@ -103,33 +106,54 @@ def test_ctrl_c_ends_it_and_the_cdk_cli_at_once(running: _Demo, reaches: str) ->
     assert running.left_behind() == []
 
 
-class _Outcome(NamedTuple):
-    """What a demo without an AWS finds out."""
-
-    kept: int = 2
-    broken: int = 0
-    second_deploy: str = "EncryptedData: (no changes)"
-
-
 @pytest.mark.parametrize(
-    ("outcome", "status", "said"),
+    ("chapters", "status", "said"),
     [
-        (_Outcome(), 0, "Every promise was kept, on the embedded AWS."),
-        (_Outcome(broken=1), 1, "1 promises broken"),
-        (_Outcome(kept=0, broken=3), 1, "3 promises broken"),
-        (_Outcome(second_deploy="[~] AWS::KMS::Key [/Data]"), 1, "something:\n[~] AWS::KMS::Key [/Data]\n1 promises"),
-        (_Outcome(broken=1, second_deploy="changed"), 1, "2 promises broken"),
+        ([], 0, "Every promise was kept, on the embedded AWS."),
+        (["good"], 0, "Every promise was kept, on the embedded AWS."),
+        (["bad"], 1, "2 promises broken"),
+        (["bad", "worse"], 1, "5 promises broken"),
+        (["worse", "good", "good"], 1, "3 promises broken"),
     ],
 )
 def test_the_exit_status_says_whether_every_promise_was_kept(
-    outcome: _Outcome, status: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    chapters: list[str],
+    status: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    _without_aws(monkeypatch, run_cdk=lambda *_, **__: outcome.second_deploy, outcome=outcome)
-    assert demo.main() == status
+    outcomes = {"good": (2, 0), "bad": (1, 2), "worse": (0, 3)}
+    shown_by_default = {name: _chapter(*outcomes[name]) for name in chapters or ["good"]}
+    _without_aws(monkeypatch, shown_by_default)
+    assert demo.main(chapters) == status
     shown = capsys.readouterr().out
     assert said in shown
-    assert shown.count("│ kept ") == outcome.kept
-    assert shown.count("│ BROKEN │") == outcome.broken
+    assert shown.count("│ kept ") == sum(outcomes[name][0] for name in chapters or ["good"])
+    assert shown.count("│ BROKEN │") == sum(outcomes[name][1] for name in chapters or ["good"])
+    assert re.findall(r"^(\w+): an embedded AWS answers", shown, re.MULTILINE) == (chapters or ["good"])
+
+
+def test_an_unknown_chapter_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        demo.main(["Buckets"])
+    assert refused.value.code == 2
+    assert f"CHAPTER is 'Buckets'; allowed: {', '.join(demo.CHAPTERS)}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (["EncryptedData (no changes)"], "no changes"),
+        (["Orders-eu-west-1 (no changes)", "Orders-eu-central-1 (no changes)"], "no changes"),
+        (["Orders-eu-west-1 (no changes)", "Orders-eu-central-1"], "changed: Orders-eu-central-1"),
+        (["EncryptedData"], "changed: EncryptedData"),
+        ([], "no stack was deployed: cdk says"),
+    ],
+)
+def test_what_a_deployment_changed(written: list[str], said: str) -> None:
+    output = "".join(f"\n ✅  {each}\n\n✨  Deployment time: 0.1s\n" for each in written)
+    assert stage.changes(f"cdk says{output}") == said
 
 
 @pytest.mark.parametrize(
@@ -138,36 +162,46 @@ def test_the_exit_status_says_whether_every_promise_was_kept(
 def test_what_stops_it_is_said_as_it_is(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: object, **__: object) -> str:
+    def fail(_stage: Stage) -> Iterator[Section]:
         raise error
 
-    _without_aws(monkeypatch, run_cdk=fail, outcome=_Outcome())
-    assert demo.main() == 1
+    _without_aws(monkeypatch, {"failing": fail})
+    assert demo.main([]) == 1
     assert str(error) in capsys.readouterr().out
 
 
-def _without_aws(monkeypatch: pytest.MonkeyPatch, *, run_cdk: Callable[..., str], outcome: _Outcome) -> None:
-    def result(*, kept: bool) -> Result:
-        attempt = Attempt(what="upload", request="PutObject", expected="refused", run=str)
-        return Result(attempt=attempt, happened="refused" if kept else "stored [/data]")
+def test_it_starts_no_node() -> None:
+    # Ctrl-C in a terminal would hit it, and it would write a traceback over what the demo says.
+    program = "import sys, devtools.demo; sys.exit(bool({'aws_cdk', 'constructs', 'jsii'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", program], cwd=_PROJECT, check=True)
 
-    def try_all(_target: object) -> Iterator[Result]:
-        yield from [result(kept=True)] * outcome.kept + [result(kept=False)] * outcome.broken
 
+def _chapter(kept: int, broken: int) -> Chapter:
+    def show(_stage: Stage) -> Iterator[Section]:
+        attempts = [
+            Attempt(what="upload", request="PutObject", expected="refused", run=functools.partial(str, happened))
+            for happened in ["refused"] * kept + ["stored [/data]"] * broken
+        ]
+        yield Section(title="one by one", results=[])
+        yield Section(title="all", results=list(try_each(attempts)))
+
+    return show
+
+
+def _without_aws(monkeypatch: pytest.MonkeyPatch, chapters: dict[str, Chapter]) -> None:
     class NoAws(EmbeddedAws):
         def __enter__(self) -> Any:  # noqa: ANN401 - the same type as the real one's
             return self
 
-    def target_of(*_: object) -> None:
-        return None
+        @property
+        def endpoint_url(self) -> str:
+            return "https://nowhere"
 
     # What the demo changes for its own process is put back afterwards.
     monkeypatch.setenv("TMPDIR", os.environ.get("TMPDIR", ""))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(demo, "EmbeddedAws", NoAws)
-    monkeypatch.setattr(demo, "run_cdk", run_cdk)
-    monkeypatch.setattr(deployment, "target_of", target_of)
-    monkeypatch.setattr(promises, "try_all", try_all)
+    monkeypatch.setattr(demo, "CHAPTERS", chapters)
 
 
 def _processes_with(variable: str) -> list[str]:

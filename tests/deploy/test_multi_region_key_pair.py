@@ -5,7 +5,10 @@ The tests run in the order they stand in: the last one destroys the stacks.
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +18,7 @@ import pytest
 from aws_cdk import aws_iam as iam
 from botocore.exceptions import ClientError
 
-from cdk_encrypted_data import EncryptedBucket, MultiRegionKeyPair
+from cdk_encrypted_data import EncryptedBucket, MultiRegionKeyPair, Promotion
 from devtools.embedded_aws.cdk import CdkError, run_cdk
 from devtools.embedded_aws.server import EmbeddedAws
 
@@ -66,6 +69,26 @@ class Deployment(NamedTuple):
         """Deploy every stack, or the one that is named."""
         return self.cdk("deploy", *(which or ["--all"]), "--require-approval=never", assembly=assembly)
 
+    def promote(self, who: str, from_region: str, to_region: str, *options: str, code: int = 0) -> dict[str, Any]:
+        """Run the command as a session of a role, or as the account's root; return what it wrote."""
+        session = self.aws.root if who == "root" else self.aws.assume_role(f"arn:aws:iam::{ACCOUNT}:role/{who}")
+        credentials = {
+            "AWS_ACCESS_KEY_ID": session.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+            "AWS_SESSION_TOKEN": session.session_token or "",
+        }
+        command = ["-m", "cdk_encrypted_data_operations", "promote", "--key", NAMED, "--json"]
+        done = subprocess.run(
+            [sys.executable, *command, "--from", from_region, "--to", to_region, *options],
+            env=self.aws.environment() | {name: value for name, value in credentials.items() if value},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        said: dict[str, Any] = json.loads(done.stdout)
+        return said | {"problem": done.stderr}
+
     def rotation_days(self, alias: str, region: str) -> int:
         """How often a Region says that the key is rotated."""
         status = self.kms("root", region).get_key_rotation_status(KeyId=self.key(alias, region)["Arn"])
@@ -92,7 +115,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield deployment
 
 
-def synthesize(directory: Path, *, rotation_days: int = ROTATION_DAYS[NAMED]) -> Path:
+def synthesize(directory: Path, *, rotation_days: int = ROTATION_DAYS[NAMED], **options: Any) -> Path:  # noqa: ANN401
     app = cdk.App(outdir=str(directory))
 
     def stack(name: str, region: str) -> cdk.Stack:
@@ -125,6 +148,7 @@ def synthesize(directory: Path, *, rotation_days: int = ROTATION_DAYS[NAMED]) ->
         users=[role(people, "user")],
         alias_name=NAMED,
         rotation_period=cdk.Duration.days(rotation_days),
+        **options,
     )
     app.synth()
     return directory
@@ -256,33 +280,75 @@ def test_no_replica_outside_the_pair(deployed: Deployment, alias: str) -> None:
     assert error(deployed.kms("root", OUTSIDE).describe_key, KeyId=alias) == "NotFoundException"
 
 
-def test_the_primary_moves_and_comes_back(deployed: Deployment, tmp_path: Path) -> None:
+def test_only_administrators_move_the_primary(deployed: Deployment) -> None:
+    key = deployed.key(NAMED, HOME)
+    # The user may not even describe the keys; of the others KMS says it when they try.
+    for who, why in (("user", "do what the table says"), ("bystander", DENIED), ("root", DENIED)):
+        assert why in deployed.promote(who, HOME, AWAY, "--yes", code=1)["problem"]
+    outside = {"KeyId": key["Arn"], "PrimaryRegion": OUTSIDE}
+    assert error(deployed.kms("administrator").update_primary_region, **outside) == DENIED
+    assert deployed.key(NAMED, HOME) == key
+
+
+def test_the_primary_moves_is_recorded_and_comes_back(deployed: Deployment, tmp_path: Path) -> None:
     before = {region: deployed.key(NAMED, region) for region in REGIONS}
     sealed = deployed.kms("user").generate_data_key(KeyId=NAMED, KeySpec="AES_256")
-    promote = {"KeyId": before[HOME]["Arn"], "PrimaryRegion": AWAY}
-    for who in ("user", "bystander", "root"):
-        assert error(deployed.kms(who).update_primary_region, **promote) == DENIED
-    assert error(deployed.kms("administrator").update_primary_region, **promote | {"PrimaryRegion": OUTSIDE}) == DENIED
-    deployed.kms("administrator").update_primary_region(**promote)
-
+    said = deployed.promote("administrator", HOME, AWAY, "--yes")
+    after = {each["subject"]: each["outcome"] for each in said["after"]}
+    assert after == {
+        "the primary": "holds",
+        f"state in {HOME}": "holds",
+        f"state in {AWAY}": "holds",
+        "rotation": "holds",
+        f"{HOME} to {AWAY}": "unknown",  # administrators may not use the keys
+        f"{AWAY} to {HOME}": "unknown",
+    }
     assert deployed.primary(NAMED) == AWAY
     for region in REGIONS:
         assert deployed.key(NAMED, region)["Arn"] == before[region]["Arn"]
         opened = deployed.kms("user", region).decrypt(CiphertextBlob=sealed["CiphertextBlob"])
         assert opened["Plaintext"] == sealed["Plaintext"]
-    assert unchanged(deployed.deploy()) == ["Away", "Far", "Home", "People"]
-    # What the primary's resource says can't change meanwhile: it is a replica. The stack goes back to what it was.
-    rotated = synthesize(tmp_path / "cdk.out", rotation_days=200)
+
+    # With the record nothing changes; what each key has by itself may change meanwhile.
+    promotion = recorded(said)
+    assert (promotion.primary_region, list(promotion.regions)) == (AWAY, [HOME, AWAY, FAR])
+    same = synthesize(tmp_path / "same", promotion=promotion)
+    assert differences(deployed.cdk("diff", "--all", assembly=same)) == 0
+    assert unchanged(deployed.deploy(assembly=same)) == ["Away", "Far", "Home", "People"]
+    described = synthesize(tmp_path / "described", promotion=promotion, description="Moved")
+    assert unchanged(deployed.deploy(assembly=described)) == ["People"]
+    assert [deployed.key(NAMED, region)["Description"] for region in REGIONS] == 3 * ["Moved"]
+    assert deployed.primary(NAMED) == AWAY
+    assert [deployed.rotation_days(NAMED, region) for region in REGIONS] == 3 * [ROTATION_DAYS[NAMED]]
+    assert unchanged(deployed.deploy()) == ["People"]
+    # Without the record what the pair refuses reaches CloudFormation: the key of that stack is a replica.
+    rotated = synthesize(tmp_path / "rotated", rotation_days=200)
+    with pytest.raises(ValueError, match=r"^Named: rotation_period is '200 days'; allowed: 180 days, as in promotion"):
+        synthesize(tmp_path / "refused", rotation_days=200, promotion=promotion)
+    assert differences(deployed.cdk("diff", "--all", assembly=rotated)) == 1
     with pytest.raises(CdkError, match="is a replica key since the primary moved"):
         deployed.deploy("Home", "--exclusively", assembly=rotated)
 
-    back = {"KeyId": before[AWAY]["Arn"], "PrimaryRegion": HOME}
-    assert error(deployed.kms("bystander", AWAY).update_primary_region, **back) == DENIED
-    deployed.kms("administrator", AWAY).update_primary_region(**back)
+    deployed.promote("bystander", AWAY, HOME, "--yes", code=1)
+    back = deployed.promote("administrator", AWAY, HOME, "--yes")
+    assert back["promotion"] is None  # the template has it there
     assert deployed.primary(NAMED) == HOME
     assert {region: deployed.key(NAMED, region) for region in REGIONS} == before
     assert unchanged(deployed.deploy(assembly=rotated)) == ["Away", "Far", "People"]
     assert [deployed.rotation_days(NAMED, region) for region in REGIONS] == [200, 200, 200]
+
+
+def recorded(said: dict[str, Any]) -> Promotion:
+    """The record that the command said."""
+    record = dict(said["promotion"])
+    days = record.pop("rotation_period_days")
+    return Promotion(**record, rotation_period=cdk.Duration.days(days))
+
+
+def differences(output: str) -> int:
+    """The number of stacks with differences, as the CLI says it."""
+    (found,) = re.findall(r"Number of stacks with differences: (\d+)", output)
+    return int(found)
 
 
 def test_no_key_is_lost_with_the_stacks(deployed: Deployment) -> None:

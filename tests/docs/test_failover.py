@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,30 +53,45 @@ def test_the_commands_move_the_primary_and_back(aws: EmbeddedAws, tmp_path: Path
     program = tmp_path / "aws"
     program.write_text(_CLI.format(python=sys.executable))
     program.chmod(0o755)
-    before, *steps = code("sh", _TEXT)
     done = subprocess.run(
-        ["/bin/sh", "-eu", "-c", "\n".join(f"{block}\necho ---" for block in (before, *steps))],
-        env=aws.environment() | {"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        ["/bin/sh", "-eu", "-c", "\n".join(f"{block}\necho ---" for block in code("sh", _TEXT))],
+        env=aws.environment() | {"PATH": f"{tmp_path}:{Path(sys.executable).parent}:/usr/bin:/bin", "COLUMNS": "200"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    _, checks, promotion, after, back, _ = done.stdout.split("---\n")
-    assert promotion == ""
-    assert [_primary(line) for line in checks.splitlines()[:2]] == [
-        ("Enabled", "PRIMARY", _FROM),
-        ("Enabled", "REPLICA", _FROM),
-    ]
-    assert [_primary(line) for line in after.splitlines()[:2]] == [
-        ("Enabled", "REPLICA", _TO),
-        ("Enabled", "PRIMARY", _TO),
-    ]
-    assert checks.splitlines()[2] == after.splitlines()[2]
-    assert [_primary(line) for line in back.splitlines()] == [
-        ("Enabled", "PRIMARY", _FROM),
-        ("Enabled", "REPLICA", _FROM),
-    ]
+    looked, promoted, back, by_hand, _ = done.stdout.split("---\n")
+    assert "Nothing is known to stand against it. Nothing was changed" in looked
+    # What the command prints is what the page says to write into the app, and how to come back.
+    (example,) = code("python", _TEXT)
+    (record,) = re.findall(r"promotion=Promotion\(.*?\n    \),\n", example, re.DOTALL)
+    assert "".join(record.split()) in "".join(promoted.split())
+    for line in (
+        f"the primary.*is in {_TO}",
+        r"rotation.*every 180 days, as before",
+        f"{_FROM} to {_TO}.*opens in the",
+    ):
+        assert re.search(line, promoted.split("Afterwards")[1]), line
+    (way_back,) = re.findall(r"^    (encrypted-data-operations .*)$", promoted, re.MULTILINE)
+    assert f"{way_back} --yes" in _TEXT
+    assert re.search(f"the primary.*is in {_FROM}", back.split("Afterwards")[1])
+    rotation, *keys, after = by_hand.splitlines()
+    assert [_primary(line) for line in keys] == [("Enabled", "REPLICA", _TO), ("Enabled", "PRIMARY", _TO)]
+    assert rotation == after
+
+
+def test_the_record_changes_no_template() -> None:
+    (example,) = code("python", _TEXT)
+    without = re.sub(r"    promotion=Promotion\(.*?\n    \),\n", "", example, flags=re.DOTALL)
+    assert "promotion" not in without
+    templates = []
+    for program in (example, without):
+        names: dict[str, Any] = {}
+        exec(program.replace("app.synth()", "assembly = app.synth()"), names)  # noqa: S102 - our own page
+        templates.append([stack.template for stack in names["assembly"].stacks])
+    assert len(templates[0]) == 2
+    assert templates[0] == templates[1]
 
 
 def _primary(line: str) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -23,7 +24,11 @@ from cdk_encrypted_data import (
     ReplicationDestination,
     ReplicationMonitoring,
 )
+from devtools.demo import CHAPTERS
 from devtools.readme import PROOFS, README, with_tables
+from stacks.encrypted_data import EncryptedDataStack
+from stacks.replicated_data import ReplicatedData
+from stacks.settings import Settings
 from tests.synthesis import Resources, new_stack, template
 
 _PROJECT = README.parent
@@ -91,6 +96,27 @@ def test_the_example_in_several_regions() -> None:
             each for each in resources if each["Type"].startswith(("AWS::Lambda", "AWS::CloudFormation", "Custom"))
         ]
     assert [list(source) for source in sources] == [[], ["Fn::GetStackOutput"]]
+
+
+def test_the_settings_it_shows() -> None:
+    (block,) = code("json")
+    settings = Settings.from_context(json.loads(f"{{{block}}}"))
+    app = cdk.App()
+    EncryptedDataStack(app, "EncryptedData", settings=settings)
+    (invoices,) = settings.replicated_buckets
+    ReplicatedData(app, settings=invoices)
+    assembly = app.synth()
+    for stack in (f"{kind}{region}" for kind in ("Invoices-keys-", "Invoices-") for region in invoices.regions):
+        outputs = assembly.get_stack_by_name(stack).template["Outputs"]
+        named = {name for name in outputs if not name.startswith("PublishOutput")}
+        assert named
+        assert [name for name in named if f"`{name}`" not in _TEXT] == []
+    home = str(assembly.get_stack_by_name("Invoices-eu-central-1").template)
+    assert [region for region in invoices.regions if f"invoices-{settings.account}-{region}-an" not in home] == []
+
+
+def test_every_chapter_of_the_demo_is_named() -> None:
+    assert [name for name in CHAPTERS if f"**{name.title()}**" not in _TEXT] == []
 
 
 def test_every_make_command_exists() -> None:

@@ -38,7 +38,8 @@ from cdk_encrypted_data import (
     UploadPolicy,
 )
 from stacks.encrypted_data import EncryptedDataStack
-from stacks.settings import Settings
+from stacks.replicated_data import ReplicatedData
+from stacks.settings import ReplicatedBucketsSettings, Settings
 from tests.synthesis import build, new_stack, template
 
 _ASSET = re.compile(r"\b[0-9a-f]{64}\b")
@@ -275,6 +276,23 @@ def in_two_regions(use: Callable[[cdk.Stack, cdk.Stack], None], region: str) -> 
 def test_app(snapshot: SnapshotAssertion) -> None:
     app = cdk.App()
     assert reviewed(EncryptedDataStack(app, "EncryptedData", settings=Settings())) == snapshot
+
+
+@pytest.mark.parametrize(
+    "stack", [f"Orders{part}-{region}" for part in ("-keys", "") for region in ("eu-central-1", "eu-west-1")]
+)
+def test_app_in_several_regions(stack: str, in_several_regions: cdk.App, snapshot: SnapshotAssertion) -> None:
+    found = in_several_regions.node.find_child(stack)
+    assert isinstance(found, cdk.Stack)
+    assert reviewed(found) == snapshot
+
+
+@pytest.fixture(scope="module")
+def in_several_regions() -> cdk.App:
+    app = cdk.App()
+    settings = ReplicatedBucketsSettings(account="111122223333", name="Orders", regions=("eu-central-1", "eu-west-1"))
+    ReplicatedData(app, settings=settings)
+    return app
 
 
 def test_the_same_commit_gives_the_same_template() -> None:

@@ -23,6 +23,7 @@ from cdk_encrypted_data import (
     MultiRegionKeyPair,
     ObjectEvents,
     ObjectLock,
+    Promotion,
     ReplicatedEncryptedBuckets,
     ReplicationDestination,
     ReplicationDirection,
@@ -103,8 +104,14 @@ pair: MultiRegionKeyPair = MultiRegionKeyPair(
     rotation_period=cdk.Duration.days(180),
     pending_window=cdk.Duration.days(7),
     removal_policy=cdk.RemovalPolicy.RETAIN,
+    promotion=Promotion(
+        primary_region="us-east-1",
+        regions=["eu-central-1", "eu-west-1", "us-east-1"],
+        rotation_period=cdk.Duration.days(180),
+    ),
 )
 primary: kms.Key = pair.key
+primary_region: str = pair.primary_region
 regions: tuple[str, ...] = pair.regions
 replica_arn: str = pair.key_arn_in("us-east-1")
 EncryptedBucket(away, "Replicated", key=pair.key_for("eu-west-1"))

@@ -49,6 +49,7 @@ def a_pair_has_replicas_in_a_list(stack: cdk.Stack, pair: MultiRegionKeyPair, ro
     MultiRegionKeyPair(stack, "B", replicas=stack)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     MultiRegionKeyPair(stack, "C", replicas=["eu-west-1"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     MultiRegionKeyPair(stack, "D", replicas=[stack], bucket_arns=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    MultiRegionKeyPair(stack, "E", replicas=[stack], promotion="eu-west-1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     pair.grant_encrypt(role, encryption_context=["purpose"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     pair.grant_decrypt(role, {"purpose": "orders"})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     l2_key: kms.Key = pair.key_for("eu-west-1")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]

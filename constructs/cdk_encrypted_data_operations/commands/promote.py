@@ -5,33 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from cdk_encrypted_data_operations import promotion
+from cdk_encrypted_data_operations import promotion, stacks
+from cdk_encrypted_data_operations.checks import Check, Outcome
+from cdk_encrypted_data_operations.commands.tables import as_data, table_of
 from cdk_encrypted_data_operations.errors import RefusedError, UnfinishedError
-from cdk_encrypted_data_operations.promotion import Check, Inspection, Outcome, Promotion, Stage
+from cdk_encrypted_data_operations.promotion import Inspection, Promotion, Stage
 
 _DESCRIPTION = """\
 Make another Region's key the primary of a multi-Region key. What stands against it is shown before, and what came of it
 afterwards; nothing that was encrypted is touched, and the keys can be used all the time. An outage needs no promotion:
 every Region's key encrypts and decrypts by itself."""
-_MARKS = {Outcome.HOLDS: "[green]holds", Outcome.REFUSED: "[red]REFUSED", Outcome.UNKNOWN: "[yellow]unknown"}
 # What a pair's template leaves out.
 _DEFAULT_ROTATION_DAYS = 365
-
-
-class Progress(Protocol):
-    """Shows what is waited for."""
-
-    def __call__(self, words: str) -> object:
-        """Show it."""
 
 
 def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
@@ -132,22 +124,22 @@ class _Report:
         self._whole |= {
             "stage": found.stage.value,
             "key_id": found.home.key_id if found.home else None,
-            "before": _as_data(found.checks),
+            "before": as_data(found.checks),
         }
         if not self._as_json:
-            self._console.print(_table("Before", found.checks))
+            self._console.print(table_of("Before", found.checks))
 
     def after(self, found: Inspection, checks: Sequence[Check]) -> None:
         """Show what came of it, what to write into the template, and the way back."""
         record = _record(self._move, found)
         back = _back(self._move)
-        self._whole |= {"stage": Stage.DONE.value, "after": _as_data(checks), "promotion": record, "back": back}
+        self._whole |= {"stage": Stage.DONE.value, "after": as_data(checks), "promotion": record, "back": back}
         if self._as_json:
             return
-        self._console.print(_table("Afterwards", checks))
+        self._console.print(table_of("Afterwards", checks))
         if found.stage is Stage.DONE:
             self.say("It was moved before.")
-        self.say(_words(self._move, record, back))
+        self.say(_words(found, record, back))
 
     def say(self, words: str) -> None:
         """Show a sentence as it is, so that what is code in it can be copied."""
@@ -159,21 +151,10 @@ class _Report:
             sys.stdout.write(json.dumps(self._whole, indent=2) + "\n")
 
 
-def _table(title: str, checks: Sequence[Check]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in ("looked at", "found", "", "what to do"):
-        table.add_column(column, overflow="fold")
-    for check in checks:
-        table.add_row(escape(check.subject), escape(check.found), _MARKS[check.outcome], escape(check.remedy))
-    return table
-
-
-def _as_data(checks: Sequence[Check]) -> list[dict[str, str]]:
-    return [asdict(check) | {"outcome": check.outcome.value} for check in checks]
-
-
-def _record(move: Promotion, found: Inspection) -> dict[str, Any]:
-    """Return what the pair's setting holds."""
+def _record(move: Promotion, found: Inspection) -> dict[str, Any] | None:
+    """Return what the pair's setting holds; none where the template has the primary there anyway."""
+    if found.declaration and found.declaration.resource_type == stacks.PRIMARY:
+        return None
     rotation = found.rotation
     days = rotation.period_days if rotation and rotation.enabled else None
     return {
@@ -183,26 +164,28 @@ def _record(move: Promotion, found: Inspection) -> dict[str, Any]:
     }
 
 
-def _words(move: Promotion, record: dict[str, Any], back: str) -> str:
-    regions = ", ".join(f'"{region}"' for region in record["regions"])
-    lines = [f'primary_region="{record["primary_region"]}",', f"regions=[{regions}],"]
-    if record["rotation_period_days"]:
-        lines.append(f"rotation_period=Duration.days({record['rotation_period_days']}),")
-    setting = "".join(f"\n            {line}" for line in lines)
-    return f"""
+def _words(found: Inspection, record: dict[str, Any] | None, back: str) -> str:
+    if record is None:
+        setting = "The primary is where the template has it: take promotion= out of the app, if it is there."
+    else:
+        regions = ", ".join(f'"{region}"' for region in record["regions"])
+        lines = [f'primary_region="{record["primary_region"]}",', f"regions=[{regions}],"]
+        if record["rotation_period_days"]:
+            lines.append(f"rotation_period=Duration.days({record['rotation_period_days']}),")
+        setting = _SETTING.format(lines="".join(f"\n            {line}" for line in lines))
+        if found.declaration is None:
+            setting += f"\n\nIf the pair's own stack is in {record['primary_region']}, take promotion= out instead."
+    return f"\n{setting}\n\ncdk diff shows no difference, before and after. The way back:\n\n    {back}\n"
+
+
+_SETTING = """\
 Record it in the app, at the pair:
 
     MultiRegionKeyPair(
         …
-        promotion=Promotion({setting}
+        promotion=Promotion({lines}
         ),
-    )
-
-If the pair's own stack is in {move.to_region}, the primary is where the template has it: take promotion= out instead.
-Either way cdk diff shows no difference. The way back:
-
-    {back}
-"""
+    )"""
 
 
 def _back(move: Promotion) -> str:
@@ -210,14 +193,22 @@ def _back(move: Promotion) -> str:
 
 
 @contextmanager
-def _waiting(options: argparse.Namespace) -> Iterator[Progress]:
-    """Show on a terminal what both Regions say; a file or a pipe gets nothing."""
+def _waiting(options: argparse.Namespace) -> Iterator[Callable[[str], object]]:
+    """Show what both Regions say: a terminal the latest, a file or a pipe a line whenever it changes."""
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield lambda _words: None
+    if console.is_terminal:
+        waiting = f"waiting for KMS, {options.wait:g} s at most"
+        with console.status(waiting) as status:
+            yield lambda words: status.update(f"{waiting}: {escape(words)}")
         return
-    with console.status(f"waiting for KMS, {options.wait:g} s at most") as status:
-        yield lambda words: status.update(escape(words))
+    shown: list[str] = []
+
+    def show(words: str) -> None:
+        if shown[-1:] != [words]:
+            shown.append(words)
+            console.out(words, highlight=False)
+
+    yield show
 
 
 def _seconds(text: str) -> float:
