@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_encrypted_data_operations.answers import code, explained, is_outage, said
+from cdk_encrypted_data_operations.checks import Check, Outcome
 from cdk_encrypted_data_operations.errors import SettingsError, UnfinishedError
 
 REPORTS = "batch-replication"
@@ -53,23 +54,6 @@ class ReplicationStatus(Enum):
     """It was replicated, as to another destination."""
     REPLICA = "REPLICA"
     """It came here by replication."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was looked at before.
-
-    Args:
-        subject: What it is, and where.
-        found: What is so.
-        refused: Whether it stands against the job.
-        remedy: What to do about it; empty where nothing is.
-    """
-
-    subject: str
-    found: str
-    refused: bool = False
-    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,13 +288,13 @@ class BatchReplication:
             found = self._client("sts").get_caller_identity()
         except _AWS_ERRORS as error:
             if is_outage(error):
-                return Check(subject=subject, found=said(error))
+                return Check(subject=subject, found=said(error), outcome=Outcome.UNKNOWN)
             raise explained(error, f"{self}: finding out who asks", remedy="configure credentials") from error
         if found["Account"] != self.account:
             return Check(
                 subject=subject,
                 found=f"{found['Arn']}, of another account than the role's, {self.account}",
-                refused=True,
+                outcome=Outcome.REFUSED,
                 remedy="use credentials of the bucket's account",
             )
         return Check(subject=subject, found=str(found["Arn"]))
@@ -322,13 +306,15 @@ class BatchReplication:
         except _AWS_ERRORS as error:
             if code(error) == "ReplicationConfigurationNotFoundError":
                 remedy = "name a bucket that replicates: of ReplicatedEncryptedBuckets one way, the source"
-                return Check(subject=subject, found="none: it doesn't replicate", refused=True, remedy=remedy)
+                return Check(
+                    subject=subject, found="none: it doesn't replicate", outcome=Outcome.REFUSED, remedy=remedy
+                )
             remedy = "name a bucket of this account, and allow s3:GetReplicationConfiguration on it"
             raise explained(error, f"{self}: reading its rules", remedy=remedy) from error
         rules = [each for each in found["ReplicationConfiguration"]["Rules"] if each["Status"] == "Enabled"]
         if not rules:
             remedy = "enable a rule: a job follows the rules that the bucket has"
-            return Check(subject=subject, found="none is enabled", refused=True, remedy=remedy)
+            return Check(subject=subject, found="none is enabled", outcome=Outcome.REFUSED, remedy=remedy)
         to = ", ".join(each["Destination"]["Bucket"].rpartition(":")[2] for each in rules)
         return Check(subject=subject, found=f"{len(rules)}, to {to}")
 
@@ -341,12 +327,12 @@ class BatchReplication:
         except _AWS_ERRORS as error:
             if is_outage(error):
                 raise explained(error, f"{self}: reading the {subject}", remedy="") from error
-            return Check(subject=subject, found=f"not known: {said(error)}")
+            return Check(subject=subject, found=said(error), outcome=Outcome.UNKNOWN)
         if "KMSMasterKeyID" not in found:
             return Check(
                 subject=subject,
                 found=f"{found['SSEAlgorithm']}, under no key of yours",
-                refused=True,
+                outcome=Outcome.REFUSED,
                 remedy="name a bucket under a KMS key: a report names every object",
             )
         return Check(subject=subject, found=f"{found['SSEAlgorithm']}, {found['KMSMasterKeyID']}")

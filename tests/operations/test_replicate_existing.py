@@ -17,6 +17,7 @@ from cdk_encrypted_data.policies import replication as library
 from cdk_encrypted_data_operations import batch_replication
 from cdk_encrypted_data_operations.__main__ import main
 from cdk_encrypted_data_operations.batch_replication import BatchReplication, ReplicationStatus
+from cdk_encrypted_data_operations.checks import Outcome
 from cdk_encrypted_data_operations.errors import RefusedError, SettingsError, UnavailableError, UnfinishedError
 
 ACCOUNT = "111122223333"
@@ -223,7 +224,7 @@ class TestFollowing:
 class TestBefore:
     def test_nothing_stands_against_it(self, aws: PlayedAws) -> None:
         checks = work(aws).inspect()
-        assert [check.refused for check in checks] == [False] * 3
+        assert [check.outcome for check in checks] == [Outcome.HOLDS] * 3
         assert KEY in checks[2].found
         assert "to away" in checks[1].found
 
@@ -241,14 +242,13 @@ class TestBefore:
     )
     def test_what_stands_against_it(self, aws: PlayedAws, change: Answer, found: str) -> None:
         vars(aws).update(change)
-        (check,) = (each for each in work(aws).inspect() if each.refused)
+        (check,) = (each for each in work(aws).inspect() if each.outcome is Outcome.REFUSED)
         assert found in check.found
         assert check.remedy
 
     def test_an_encryption_that_nobody_may_read_does_not(self, aws: PlayedAws) -> None:
         aws.errors["GetBucketEncryption"] = [DENIED]
-        (check,) = (each for each in work(aws).inspect() if "not known" in each.found)
-        assert not check.refused
+        assert [each.outcome for each in work(aws).inspect()] == [Outcome.HOLDS, Outcome.HOLDS, Outcome.UNKNOWN]
 
     @pytest.mark.parametrize("operation", ["GetBucketReplication", "ListJobs", "CreateJob"])
     def test_what_is_refused_says_which_right_is_missing(self, aws: PlayedAws, operation: str) -> None:

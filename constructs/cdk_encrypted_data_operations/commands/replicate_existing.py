@@ -16,7 +16,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cdk_encrypted_data_operations.batch_replication import BatchReplication, Check, Job, ReplicationStatus
+from cdk_encrypted_data_operations.batch_replication import BatchReplication, Job, ReplicationStatus
+from cdk_encrypted_data_operations.checks import Check, Outcome
+from cdk_encrypted_data_operations.commands.tables import as_data, table_of
 from cdk_encrypted_data_operations.errors import RefusedError, UnfinishedError
 
 _DESCRIPTION = """\
@@ -83,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 def _run(work: BatchReplication, options: argparse.Namespace, report: _Report) -> int:
     checks = work.inspect()
     report.before(checks)
-    if any(check.refused for check in checks):
+    if any(check.outcome is Outcome.REFUSED for check in checks):
         raise RefusedError(f"{work}: no job was made; do what the table says, and run this again")
     job = work.unfinished()
     if options.dry_run:
@@ -131,16 +133,10 @@ class _Report:
 
     def before(self, checks: Sequence[Check]) -> None:
         """Show what was found before."""
-        self._whole["before"] = [asdict(check) for check in checks]
+        self._whole["before"] = as_data(checks)
         if self._as_json:
             return
-        table = Table(title="Before", title_justify="left", header_style="bold")
-        for column in ("looked at", "found", "", "what to do"):
-            table.add_column(column, overflow="fold")
-        for check in checks:
-            mark = "[red]REFUSED" if check.refused else ""
-            table.add_row(escape(check.subject), escape(check.found), mark, escape(check.remedy))
-        self._console.print(table)
+        self._console.print(table_of("Before", checks))
 
     def after(self, job: Job) -> None:
         """Show what came of it."""
