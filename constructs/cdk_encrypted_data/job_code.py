@@ -15,6 +15,9 @@ from constructs import Construct
 from cdk_encrypted_data import validation
 from cdk_encrypted_data.validation import Text
 
+MODULES = ("cryptography==48.0.1",)
+"""What the library's own job needs and Glue's image lacks, as it is tried here."""
+
 _PACKAGE = "cdk_encrypted_data_job"
 _SCRIPT = "script.py"
 
@@ -82,7 +85,7 @@ class JobCode:
         *,
         rules: Mapping[str, str | Path],
         wheels: Sequence[str | Path] = (),
-        modules: Sequence[str] = (),
+        modules: Sequence[str] | None = None,
     ) -> JobCode:
         """Publish this library's own job, and rules, with the app: as files of its deployment.
 
@@ -94,8 +97,10 @@ class JobCode:
             id: Its id there.
             rules: The directories of SQL files, by the name of the set. They are linted: what names an unknown table or
                 column, goes in a circle, or isn't SQL, is refused here, with all that is wrong.
-            wheels: Files of Python wheels that Glue installs before each run, for subnets that can't reach PyPI.
-            modules: Modules that it installs from PyPI: ``NAME==VERSION``.
+            wheels: Files of Python wheels that Glue installs before each run, for subnets that can't reach PyPI: of
+                ``cryptography``, which Glue lacks, and of what that needs. Default: none.
+            modules: Modules that it installs from PyPI: ``NAME==VERSION``. Default: ``cryptography`` as it is tried
+                here, and none where there are wheels.
 
         Raises:
             ValueError: If the job or the linter (the extra ``rules``) isn't installed, or rules can't run.
@@ -123,7 +128,7 @@ class JobCode:
             script=script.s3_object_url,
             rules=sets,
             packages=(of_package.s3_object_url,),
-            modules=(*of_wheels, *modules),
+            modules=(*of_wheels, *(modules if modules is not None else () if wheels else MODULES)),
             tables=tables,
         )
 

@@ -96,6 +96,22 @@ def test_the_role_reads_exactly_what_is_published(tmp_path: Path) -> None:
     assert all(any(f"/{name}" in each for each in read) for name in names)
 
 
+def test_glue_gets_what_it_lacks_as_it_is_locked_here(tmp_path: Path) -> None:
+    stack = new_stack()
+    directory = rules(tmp_path)
+    wheel = tmp_path / "some-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"wheel")
+    choices: list[dict[str, Any]] = [{}, {"wheels": [wheel]}, {"modules": ["cryptography==47.0.0"]}]
+    by_default, from_wheels, chosen = (
+        JobCode.from_assets(stack, f"Code{number}", rules={"clinical-trials": directory}, **options)
+        for number, options in enumerate(choices)
+    )
+    (module,) = by_default.modules
+    assert f"\n{module} \\\n" in (_PROJECT / "requirements/dev.txt").read_text()
+    assert [each.startswith("s3://") for each in from_wheels.modules] == [True]
+    assert chosen.modules == ("cryptography==47.0.0",)
+
+
 def test_the_example_of_clinical_trials_is_fit_for_a_job() -> None:
     stack = new_stack()
     code = JobCode.from_assets(stack, "Code", rules={"clinical-trials": CLINICAL_TRIALS})
