@@ -53,7 +53,7 @@ def disturb(case: Case, server: Postgresql, kind: str, chance: random.Random, se
             case.finished().read("results")
         except NoRunError:
             left = len(case.objects("runs/"))
-            seen[f"{kind}: left files that don't count"] += bool(left)
+            seen[f"{kind}: left {'ciphertext of no run' if left else 'nothing'}"] += 1
         else:
             raise AssertionError("rows were read without a manifest")
     case.run()
@@ -138,6 +138,8 @@ def many(
     seen: Counter[str] = Counter()
     for number in range(count):
         case = new_case()
-        seen += disturb(case, server, KINDS[number % len(KINDS)], chance, seconds)
+        found = disturb(case, server, KINDS[number % len(KINDS)], chance, seconds)
         assert case.rows() == expected
+        print(f"{number + 1} of {count}: {', '.join(found)}", flush=True)  # noqa: T201 - minutes go by
+        seen += found
     return seen
