@@ -662,6 +662,10 @@ class TestPromotion:
         home, far = stack_in(HOME, app), stack_in(REGIONS[2], app)
         assert_refused(r"promotion\.primary_region", home=home, replicas=[far], promotion=self.record())
 
+    def test_the_pair_made_the_other_way_round(self) -> None:
+        with pytest.raises(ValueError, match=r"leave scope and replicas as they were: exchanged they make new keys"):
+            Pair(AWAY, HOME, promotion=self.record())
+
     @pytest.mark.parametrize("promotion", [7, AWAY, {"primary_region": AWAY}, [AWAY], Promotion])
     def test_no_record(self, promotion: object) -> None:
         assert_refused("promotion", promotion=promotion)

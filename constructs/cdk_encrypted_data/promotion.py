@@ -84,7 +84,8 @@ def _check_record(owner: str, promotion: Promotion, regions: Sequence[str]) -> N
             "promotion.primary_region",
             got=home,
             allowed=f"one of {', '.join(others)}",
-            remedy="take promotion out: the primary is where the pair's own stack has it",
+            remedy="take promotion out once the primary was promoted back; leave scope and replicas as they were: "
+            "exchanged they make new keys, which open nothing old",
         )
     if promotion.primary_region not in others:
         # Without its resource the primary would be in no template, or its deletion would be scheduled.

@@ -22,6 +22,7 @@ from cdk_encrypted_data_operations.answers import code, denied, explained, is_ou
 from cdk_encrypted_data_operations.checks import Check, Outcome
 from cdk_encrypted_data_operations.errors import RefusedError, SettingsError, UnavailableError, UnfinishedError
 from cdk_encrypted_data_operations.related_keys import Member, Rotation, member_of
+from cdk_encrypted_data_operations.stacks import Declaration, declaration_of
 
 WAIT_SECONDS = 300
 """How long a move is waited for; KMS says that it takes seconds."""
@@ -36,6 +37,8 @@ _PAUSE_SECONDS = (0.5, 5.0)
 # What the round trip is encrypted with, so that it can be told in CloudTrail.
 _CONTEXT = {"purpose": "encrypted-data-operations promote"}
 _AWS_ERRORS = (BotoCoreError, ClientError)
+# What KMS says where the primary is moving, or isn't any more.
+_NO_PRIMARY_THERE = {"KMSInvalidStateException", "UnsupportedOperationException"}
 _STATE_REMEDIES = {
     "Creating": "wait until it is Enabled, and run this again",
     "Disabled": "enable it, and run this again",
@@ -70,6 +73,7 @@ class Inspection:
         home: The key in the Region to move from; none if it can't be described.
         away: The key in the Region to move to; none if it can't be described.
         rotation: How the key is rotated; none if that can't be read.
+        declaration: What the stack of the Region to move to has; none if that isn't known.
         caller: The ARN of who asks; none if that can't be found out.
     """
 
@@ -78,6 +82,7 @@ class Inspection:
     home: Member | None
     away: Member | None
     rotation: Rotation | None
+    declaration: Declaration | None
     caller: str | None
 
 
@@ -127,7 +132,7 @@ class Promotion:
         self.to_region = to_region
         self._name = named["id"] or named["name"]
         self._account = named["account"]
-        self._session = session or boto3.session.Session()
+        self._session = session or _default_session()
         own = Config(connect_timeout=10, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
         self._config = own.merge(config) if config else own
         self._clients: dict[tuple[str, str], Any] = {}
@@ -139,6 +144,7 @@ class Promotion:
 
         Raises:
             UnavailableError: KMS of one of the two Regions doesn't answer.
+            RefusedError: There are no credentials, or nothing can be reached from here.
         """
         checks: list[Check] = []
         caller = self._caller(checks)
@@ -146,7 +152,7 @@ class Promotion:
         away = self._described(self.to_region, home.key_id if home else self._name, checks)
         checks += self._alias_checks(home)
         stage = Stage.REFUSED
-        rotation = None
+        rotation = declaration = None
         if home and away:
             stage, primary = self._stage(home, away)
             checks.append(primary)
@@ -154,8 +160,10 @@ class Promotion:
                 checks += [check for each in (home, away) for check in self._state_checks(each, stage)]
                 checks += self._other_checks(home, away)
             rotation = self._rotation(away.region if stage is Stage.DONE else home.region, home.key_id, checks)
+            self._declared(home, checks)
+            declaration = self._declared(away, checks)
             if stage is Stage.READY:
-                # KMS knows no dry run of it, and IAM's simulator doesn't ask the policies of keys.
+                # KMS knows no dry run of it, and IAM's simulator leaves the policies of keys out for roles.
                 checks.append(
                     Check(
                         subject="right to move it",
@@ -166,12 +174,23 @@ class Promotion:
                 )
         if stage is Stage.READY and any(check.outcome is Outcome.REFUSED for check in checks):
             stage = Stage.REFUSED
-        return Inspection(stage=stage, checks=tuple(checks), home=home, away=away, rotation=rotation, caller=caller)
+        return Inspection(
+            stage=stage,
+            checks=tuple(checks),
+            home=home,
+            away=away,
+            rotation=rotation,
+            declaration=declaration,
+            caller=caller,
+        )
 
     def _caller(self, checks: list[Check]) -> str | None:
         try:
             found = self._client("sts", self.from_region).get_caller_identity()
         except _AWS_ERRORS as error:
+            if isinstance(error, BotoCoreError) and not is_outage(error):
+                # No credentials, a certificate or proxy that doesn't convince: it would be the same everywhere.
+                raise explained(error, str(self), remedy="configure it as for the AWS CLI") from error
             checks.append(Check(subject="who asks", found=said(error), outcome=Outcome.UNKNOWN))
             return None
         arn, account = str(found["Arn"]), str(found["Account"])
@@ -195,7 +214,7 @@ class Promotion:
         except _AWS_ERRORS as error:
             if is_outage(error):
                 raise self._out(region, error) from error
-            remedy = "allow kms:DescribeKey on it, or name another key"
+            remedy = "allow kms:DescribeKey on it" if denied(error) else "see what AWS says, and run this again"
             if code(error) == "NotFoundException":
                 remedy = (
                     "name the key by an alias or ARN of this Region and account"
@@ -316,6 +335,25 @@ class Promotion:
         checks.append(Check(subject=subject, found=str(rotation)))
         return rotation
 
+    def _declared(self, member: Member, checks: list[Check]) -> Declaration | None:
+        """Look for the key's stack: what is being deployed may meet the key in either place."""
+        subject = f"stack in {member.region}"
+        try:
+            found = declaration_of(self._client("cloudformation", member.region), member.key_id)
+        except _AWS_ERRORS as error:
+            checks.append(Check(subject=subject, found=said(error), outcome=Outcome.UNKNOWN))
+            return None
+        if found is None:
+            checks.append(Check(subject=subject, found="not found", outcome=Outcome.UNKNOWN))
+            return None
+        words = f"{found.stack}, {found.status}, has it as {found.resource_type}"
+        if found.is_being_deployed:
+            remedy = "wait until its deployment has ended, and run this again"
+            checks.append(Check(subject=subject, found=words, outcome=Outcome.REFUSED, remedy=remedy))
+        else:
+            checks.append(Check(subject=subject, found=words))
+        return found
+
     # The move
 
     def promote(self, inspection: Inspection) -> None:
@@ -340,8 +378,8 @@ class Promotion:
                     f"{self}: KMS of {self.from_region} gave no answer ({said(error)}), so the move may have begun; "
                     "run the same command again"
                 ) from error
-            # An attempt whose answer was lost may have begun it: then the next one finds no primary there.
-            if not denied(error) and self._has_begun(inspection.home.key_id):
+            if code(error) in _NO_PRIMARY_THERE and (_retried(error) or self._has_begun(inspection.home.key_id)):
+                # An earlier attempt, whose answer was lost, or somebody else has begun it.
                 return
             who = inspection.caller or "who asks"
             raise explained(
@@ -367,7 +405,7 @@ class Promotion:
         """Wait until both Regions agree on where the primary is, and neither moves it.
 
         Args:
-            inspection: What was found before.
+            inspection: What was found before. If the move was ready, it has been asked for.
             seconds: How long at most.
             progress: Called with what both Regions say, each time they are asked. Default: nothing.
 
@@ -376,6 +414,8 @@ class Promotion:
         """
         if inspection.home is None:
             raise RefusedError(f"{self}: the key wasn't found; allowed: a key that was; inspect it")
+        # KMS answers as of some seconds ago, at times: once it was asked to move it, "not yet" isn't "no".
+        still = {Stage.UNDER_WAY, Stage.READY} if inspection.stage is Stage.READY else {Stage.UNDER_WAY}
         give_up = time.monotonic() + seconds
         pause, longest = _PAUSE_SECONDS
         while True:
@@ -383,7 +423,7 @@ class Promotion:
             words = "no answer" if seen is None else "; ".join(f"{e.region}: {e.kind}, {e.state}" for e in seen)
             if progress:
                 progress(words)
-            if seen and self._stage(*seen)[0] is not Stage.UNDER_WAY:
+            if seen and self._stage(*seen)[0] not in still:
                 return
             if time.monotonic() + pause > give_up:
                 raise UnfinishedError(
@@ -522,3 +562,17 @@ def regions_of(inspection: Inspection) -> Sequence[str]:
 
 def _enabled(member: Member) -> Check:
     return Check(subject=f"state in {member.region}", found=member.state)
+
+
+def _retried(error: Exception) -> bool:
+    metadata = error.response.get("ResponseMetadata", {}) if isinstance(error, ClientError) else {}
+    return int(metadata.get("RetryAttempts", 0)) > 0
+
+
+def _default_session() -> boto3.session.Session:
+    try:
+        return boto3.session.Session()
+    except BotoCoreError as error:
+        raise SettingsError(
+            f"the AWS configuration can't be used: {said(error)}; name a profile that it has"
+        ) from error

@@ -330,7 +330,8 @@ def test_the_primary_moves_is_recorded_and_comes_back(deployed: Deployment, tmp_
         deployed.deploy("Home", "--exclusively", assembly=rotated)
 
     deployed.promote("bystander", AWAY, HOME, "--yes", code=1)
-    deployed.promote("administrator", AWAY, HOME, "--yes")
+    back = deployed.promote("administrator", AWAY, HOME, "--yes")
+    assert back["promotion"] is None  # the template has it there
     assert deployed.primary(NAMED) == HOME
     assert {region: deployed.key(NAMED, region) for region in REGIONS} == before
     assert unchanged(deployed.deploy(assembly=rotated)) == ["Away", "Far", "People"]

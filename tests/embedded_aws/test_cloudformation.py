@@ -317,6 +317,29 @@ class TestWhatIsntCarriedOutIsRefused:
         assert "WebsiteConfiguration" in account.failures(stack)[0]
 
 
+class TestStacksAreFoundByTheirResources:
+    def test_by_the_physical_id_of_one(self, account: Account) -> None:
+        describe = account.cloudformation.describe_stack_resources
+        key = {"Type": "AWS::KMS::Key", "Properties": {"MultiRegion": True}}
+        stack = account.deploy({"Key": key, "Logs": {"Type": "AWS::Logs::LogGroup"}})
+        account.deploy({"Key": key})
+        physical_id = account.physical_id(stack, "Key")
+        found = describe(PhysicalResourceId=physical_id)["StackResources"]
+        assert {(each["StackName"], each["LogicalResourceId"]) for each in found} == {(stack, "Key"), (stack, "Logs")}
+        types = {each["ResourceType"] for each in found if each["PhysicalResourceId"] == physical_id}
+        assert types == {"AWS::KMS::Key"}
+        assert found == describe(StackName=stack)["StackResources"]
+
+    def test_not_in_another_region_nor_what_no_stack_has(self, account: Account) -> None:
+        stack = account.deploy({"Logs": {"Type": "AWS::Logs::LogGroup"}})
+        physical_id = account.physical_id(stack, "Logs")
+        elsewhere = account.aws.client("cloudformation", region="eu-west-1").describe_stack_resources
+        assert refused(elsewhere, PhysicalResourceId=physical_id) == "ValidationError"
+        describe = account.cloudformation.describe_stack_resources
+        assert refused(describe, PhysicalResourceId=account.key()) == "ValidationError"
+        assert refused(describe, PhysicalResourceId=physical_id, StackName=stack) == "ValidationError"
+
+
 class TestRolesHaveTheirBoundary:
     def test_created_updated_and_bound(self, account: Account) -> None:
         trust = {"Effect": "Allow", "Principal": {"AWS": account.root_arn}, "Action": "sts:AssumeRole"}

@@ -13,7 +13,9 @@ from typing import Any
 import boto3
 import pytest
 
+from cdk_encrypted_data_operations import promotion
 from cdk_encrypted_data_operations.__main__ import main
+from cdk_encrypted_data_operations.stacks import Declaration
 from tests.operations.conftest import AWAY, FAR, HOME, ROTATION_DAYS, Pair
 
 _PROJECT = Path(__file__).parents[2]
@@ -22,7 +24,9 @@ _MOVE = ("--from", HOME, "--to", AWAY)
 _KILLED = """
 import os, signal, sys
 import boto3
+from cdk_encrypted_data_operations import promotion
 from cdk_encrypted_data_operations.__main__ import main
+from cdk_encrypted_data_operations.stacks import Declaration
 
 boto3.setup_default_session()
 def kill(**event):
@@ -67,10 +71,30 @@ def test_it_asks_moves_and_says_what_to_record(pair: Pair, run: Run) -> None:
 """
         in said
     )
+    assert f"If the pair's own stack is in {AWAY}, take promotion= out instead." in said  # no stack has it
     back = f"encrypted-data-operations promote --key {pair.alias} --from {AWAY} --to {HOME}"
     assert back in said
     run(*back.split()[4:], "--yes")
     assert pair.primary() == HOME
+
+
+def test_where_the_template_has_the_primary_there_is_nothing_to_record(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def declared(_client: object, _key_id: str) -> Declaration:
+        return Declaration(stack="Home", resource_type=types.pop(0), status="UPDATE_COMPLETE")
+
+    monkeypatch.setattr(promotion, "declaration_of", declared)
+    types = ["AWS::KMS::Key", "AWS::KMS::ReplicaKey"]
+    said = run(*_MOVE, "--yes")
+    assert f'primary_region="{AWAY}"' in said
+    assert "take promotion= out" not in said
+    types = ["AWS::KMS::ReplicaKey", "AWS::KMS::Key"]
+    said = run("--from", AWAY, "--to", HOME, "--yes")
+    assert "The primary is where the template has it: take promotion= out of the app" in said
+    assert "primary_region" not in said
+    types = 2 * ["AWS::KMS::Key"]
+    assert json.JSONDecoder().raw_decode(run("--from", AWAY, "--to", HOME, "--json"))[0]["promotion"] is None
 
 
 def test_a_period_that_templates_leave_out_is_left_out(pair: Pair, run: Run) -> None:
@@ -156,8 +180,14 @@ def test_what_is_on_the_way_is_waited_for_first(on_the_way: Pair, run: Run, move
     assert f"is moving: {HOME} says REPLICA, Updating; {AWAY} says REPLICA, Updating" in said
     assert ("It was moved before." in said) is moved
     # Each thing that both Regions say is a line, once.
-    assert said.count(f"\n{HOME}: REPLICA, Updating; {AWAY}: REPLICA, Updating\n") == 1
-    assert f"\n{HOME}: REPLICA, Enabled; {AWAY}: PRIMARY, Enabled\n" in said
+    assert said.splitlines().count(f"{HOME}: REPLICA, Updating; {AWAY}: REPLICA, Updating") == 1
+    assert f"{HOME}: REPLICA, Enabled; {AWAY}: PRIMARY, Enabled" in said.splitlines()
+    assert on_the_way.primary() == AWAY
+
+
+def test_a_terminal_shows_what_is_waited_for(on_the_way: Pair, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "waiting for KMS, 300 s at most" in run(*_MOVE, "--yes")
     assert on_the_way.primary() == AWAY
 
 
@@ -195,6 +225,27 @@ def test_what_isnt_as_it_should_be_afterwards_is_3(on_the_way: Pair, run: Run) -
     said = run(*_MOVE, "--yes", code=3)
     assert "a data key opens as another one" in said
     assert said.endswith("not all is as it should be; do what the table says, and run this again\n")
+
+
+def test_no_credentials_are_1(pair: Pair, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    said = run(*_MOVE, "--yes", code=1)
+    assert said == (
+        f"encrypted-data-operations: {pair.alias} from {HOME} to {AWAY}: no AWS credentials; "
+        "configure them as for the AWS CLI\n"
+    )
+
+
+def test_a_profile_that_isnt_there_is_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert "the AWS configuration can't be used: ProfileNotFound: " in run(*_MOVE, "--yes", code=2)
+
+
+def test_credentials_that_aws_doesnt_know_are_1(pair: Pair, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    assert "see what AWS says, and run this again" in run(*_MOVE, "--yes", code=1)
+    assert pair.primary() == HOME
 
 
 def test_a_region_that_doesnt_answer_is_1(pair: Pair, run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from cdk_encrypted_data_operations.errors import RefusedError, SettingsError, Un
 from cdk_encrypted_data_operations.promotion import Inspection, Promotion, Stage
 from cdk_encrypted_data_operations.related_keys import Rotation
 from tests.client.conftest import kms_status
-from tests.operations.conftest import ACCOUNT, AWAY, FAR, HOME, ROTATION_DAYS, Pair
+from tests.embedded_aws.account import Account
+from tests.operations.conftest import ACCOUNT, AWAY, FAR, HOME, ROTATION_DAYS, Pair, policy
 
 _EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 _USE = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*"]
@@ -39,26 +41,34 @@ def moved(move: Promotion) -> tuple[Inspection, tuple[Check, ...]]:
 
 
 class TestMoving:
-    @pytest.mark.parametrize("named", ["alias", "id", "arn", "arn there", "alias arn"])
-    def test_there_and_back(self, pair: Pair, named: str) -> None:
-        key = {
-            "alias": pair.alias,
-            "id": pair.key_id,
-            "arn": f"arn:aws:kms:{HOME}:{ACCOUNT}:key/{pair.key_id}",
-            "arn there": f"arn:aws:kms:{AWAY}:{ACCOUNT}:key/{pair.key_id}",
-            "alias arn": f"arn:aws:kms:{HOME}:{ACCOUNT}:{pair.alias}",
-        }[named]
+    def test_there_and_back(self, pair: Pair) -> None:
         for here, there in ((HOME, AWAY), (AWAY, HOME)):
-            found, after = moved(pair.promotion(here, there, key=key))
+            found, after = moved(pair.promotion(here, there))
             assert found.rotation == Rotation(enabled=True, period_days=ROTATION_DAYS)
             assert pair.primary() == there
             assert set(outcomes(after).values()) == {Outcome.HOLDS}
             assert {check.subject for check in after} >= {"rotation", f"{HOME} to {AWAY}", f"{AWAY} to {HOME}"}
 
+    def test_each_name_of_the_key(self, pair: Pair) -> None:
+        arns = [f"arn:aws:kms:{region}:{ACCOUNT}" for region in (HOME, AWAY)]
+        names = [
+            pair.key_id,
+            pair.alias,
+            *(f"{arn}:{name}" for arn in arns for name in (f"key/{pair.key_id}", pair.alias)),
+        ]
+        for name in names:
+            found = pair.promotion(key=name).inspect()
+            assert found.stage is Stage.READY
+            assert [each.key_id for each in (found.home, found.away) if each] == 2 * [pair.key_id]
+
     def test_what_isnt_known_before_is_said(self, pair: Pair) -> None:
         found = pair.promotion().inspect()
         assert found.stage is Stage.READY
-        assert [check.subject for check in found.checks if check.outcome is not Outcome.HOLDS] == ["right to move it"]
+        assert [check.subject for check in found.checks if check.outcome is Outcome.UNKNOWN] == [
+            f"stack in {HOME}",
+            f"stack in {AWAY}",
+            "right to move it",
+        ]
 
     def test_moved_before(self, pair: Pair) -> None:
         moved(pair.promotion())
@@ -173,6 +183,52 @@ class TestWhatStandsAgainstIt:
         assert "every key of the pair encrypts and decrypts by itself" in str(caught.value)
 
 
+class TestStacks:
+    """A key that a stack has as the primary, and another stack as the replica."""
+
+    @pytest.fixture
+    def keys(self, pair: Pair) -> tuple[Pair, Account, str]:
+        home, away = Account(pair.aws, HOME), Account(pair.aws, AWAY)
+        primary = {"Type": "AWS::KMS::Key", "DeletionPolicy": "Retain", "Properties": {"MultiRegion": True}}
+        stack = home.deploy({"Key": primary})
+        key_id = home.physical_id(stack, "Key")
+        replica = {"PrimaryKeyArn": f"arn:aws:kms:{HOME}:{ACCOUNT}:key/{key_id}", "KeyPolicy": policy()}
+        away.deploy({"Key": {"Type": "AWS::KMS::ReplicaKey", "Properties": replica}})
+        return replace(pair, key_id=key_id, alias=key_id), home, stack
+
+    def test_they_are_found(self, keys: tuple[Pair, Account, str]) -> None:
+        pair, _, stack = keys
+        found = pair.promotion().inspect()
+        said = {check.subject: check.found for check in found.checks}
+        assert said[f"stack in {HOME}"] == f"{stack}, CREATE_COMPLETE, has it as AWS::KMS::Key"
+        assert said[f"stack in {AWAY}"].endswith(", CREATE_COMPLETE, has it as AWS::KMS::ReplicaKey")
+        assert found.stage is Stage.READY
+        assert found.declaration is not None
+        assert found.declaration.resource_type == "AWS::KMS::ReplicaKey"
+
+    @pytest.mark.parametrize("region", [HOME, AWAY])
+    def test_one_that_is_being_deployed_stands_against_it(self, keys: tuple[Pair, Account, str], region: str) -> None:
+        pair, _, _ = keys
+        pair.hands.deploy(region)
+        found = pair.promotion().inspect()
+        assert found.stage is Stage.REFUSED
+        assert refused(found.checks).keys() == {f"stack in {region}"}
+
+    def test_one_that_was_deleted_has_it_no_more(self, keys: tuple[Pair, Account, str]) -> None:
+        pair, home, stack = keys
+        assert home.delete(stack) == "DELETE_COMPLETE"
+        found = pair.promotion().inspect()
+        assert (found.stage, outcomes(found.checks)[f"stack in {HOME}"]) == (Stage.READY, Outcome.UNKNOWN)
+
+    def test_who_may_not_look_for_them(self, keys: tuple[Pair, Account, str]) -> None:
+        pair, _, _ = keys
+        operator = pair.aws.create_user(os.urandom(8).hex(), {"Effect": "Allow", "Action": "kms:*", "Resource": "*"})
+        found = pair.promotion(by=operator).inspect()
+        assert (found.stage, found.declaration) == (Stage.READY, None)
+        (words,) = (check.found for check in found.checks if check.subject == f"stack in {AWAY}")
+        assert words.startswith("AccessDenied")
+
+
 class TestRights:
     @pytest.mark.parametrize("region", [HOME, AWAY])
     def test_who_may_not_move_it(self, pair: Pair, region: str) -> None:
@@ -224,11 +280,39 @@ class TestOnTheWay:
             f"{HOME}: REPLICA, Enabled; {AWAY}: PRIMARY, Enabled",
         ]
 
-    def test_regions_that_dont_agree_are_waited_for(self, pair: Pair) -> None:
+    @pytest.mark.parametrize("region", [HOME, AWAY])
+    def test_a_region_that_is_updating_is_waited_for(self, pair: Pair, region: str) -> None:
         move, said = pair.promotion(), list[str]()
         found = move.inspect()
         move.promote(found)
-        pair.hands.describe(HOME, times=1, kind="PRIMARY")
+        pair.hands.describe(region, times=1, KeyState="Updating")
+        move.wait(found, seconds=30, progress=said.append)
+        assert len(said) == 2
+
+    @pytest.mark.parametrize(
+        ("region", "says"),
+        [
+            (HOME, {"kind": "PRIMARY"}),
+            (HOME, {"kind": "PRIMARY", "primary": HOME}),
+            (HOME, {"primary": HOME}),
+            (AWAY, {"kind": "REPLICA"}),
+            (AWAY, {"kind": "REPLICA", "primary": HOME}),
+        ],
+    )
+    def test_regions_that_dont_agree_are_waited_for(self, pair: Pair, region: str, says: dict[str, str]) -> None:
+        move, said = pair.promotion(), list[str]()
+        found = move.inspect()
+        move.promote(found)
+        pair.hands.describe(region, times=1, **says)
+        move.wait(found, seconds=30, progress=said.append)
+        assert len(said) == 2
+
+    def test_what_kms_said_before_is_no_answer(self, pair: Pair) -> None:
+        move, said = pair.promotion(), list[str]()
+        found = move.inspect()
+        move.promote(found)
+        pair.hands.describe(HOME, times=1, kind="PRIMARY", primary=HOME)
+        pair.hands.describe(AWAY, times=1, kind="REPLICA", primary=HOME)
         move.wait(found, seconds=30, progress=said.append)
         assert len(said) == 2
 
@@ -242,24 +326,29 @@ class TestOnTheWay:
         assert (said[0], said[-1]) == ("no answer", f"{HOME}: REPLICA, Enabled; {AWAY}: PRIMARY, Enabled")
 
     def test_not_for_ever(self, pair: Pair) -> None:
-        move = pair.promotion()
+        move, said = pair.promotion(), list[str]()
         found = move.inspect()
         move.promote(found)
         pair.hands.describe(HOME, AWAY, kind="REPLICA", KeyState="Updating")
         with pytest.raises(
             UnfinishedError, match=r"not settled after 1 s .*; the keys can be used meanwhile; run the same"
         ):
-            move.wait(found, seconds=1)
+            move.wait(found, seconds=1, progress=said.append)
+        assert 1 <= len(said) <= 2  # at once and after half a second; the next would be too late
         again = pair.promotion()
         assert again.inspect().stage is Stage.UNDER_WAY
         assert refused(again.verify(found)).keys() == {"the primary"}
         pair.hands.end()
         assert again.inspect().stage is Stage.DONE
 
-    def test_an_answer_that_was_lost_is_no_refusal(self, pair: Pair) -> None:
+    @pytest.mark.parametrize("stale", [False, True])
+    def test_an_answer_that_was_lost_is_no_refusal(self, pair: Pair, stale: bool) -> None:  # noqa: FBT001
         # boto3 asks again when KMS says 500, and then KMS says that there is no primary any more.
         def lose() -> AWSResponse:
             pair.kms().update_primary_region(KeyId=pair.key_id, PrimaryRegion=AWAY)
+            if stale:
+                pair.hands.describe(HOME, times=1, kind="PRIMARY", primary=HOME)
+                pair.hands.describe(AWAY, times=1, kind="REPLICA", primary=HOME)
             return kms_status(500, "KMSInternalException")()
 
         pair.hands.answer("UpdatePrimaryRegion", lose)
@@ -268,6 +357,22 @@ class TestOnTheWay:
         move.promote(found)
         move.wait(found, seconds=5)
         assert refused(move.verify(found)) == {}
+
+    def test_what_somebody_else_moved_meanwhile(self, pair: Pair) -> None:
+        move = pair.promotion()
+        found = move.inspect()
+        pair.kms().update_primary_region(KeyId=pair.key_id, PrimaryRegion=AWAY)
+        move.promote(found)
+        move.wait(found, seconds=5)
+        assert refused(move.verify(found)) == {}
+
+    def test_what_somebody_else_moved_elsewhere(self, pair: Pair) -> None:
+        move = pair.promotion()
+        found = move.inspect()
+        pair.kms().update_primary_region(KeyId=pair.key_id, PrimaryRegion=FAR)
+        with pytest.raises(RefusedError, match="nothing was changed: UnsupportedOperationException: "):
+            move.promote(found)
+        assert pair.primary() == FAR
 
     def test_no_answer_at_all(self, pair: Pair) -> None:
         move = pair.promotion()

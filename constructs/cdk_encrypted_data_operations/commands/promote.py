@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from cdk_encrypted_data_operations import promotion
+from cdk_encrypted_data_operations import promotion, stacks
 from cdk_encrypted_data_operations.checks import Check, Outcome
 from cdk_encrypted_data_operations.commands.tables import as_data, table_of
 from cdk_encrypted_data_operations.errors import RefusedError, UnfinishedError
@@ -139,7 +139,7 @@ class _Report:
         self._console.print(table_of("Afterwards", checks))
         if found.stage is Stage.DONE:
             self.say("It was moved before.")
-        self.say(_words(self._move, record, back))
+        self.say(_words(found, record, back))
 
     def say(self, words: str) -> None:
         """Show a sentence as it is, so that what is code in it can be copied."""
@@ -151,8 +151,10 @@ class _Report:
             sys.stdout.write(json.dumps(self._whole, indent=2) + "\n")
 
 
-def _record(move: Promotion, found: Inspection) -> dict[str, Any]:
-    """Return what the pair's setting holds."""
+def _record(move: Promotion, found: Inspection) -> dict[str, Any] | None:
+    """Return what the pair's setting holds; none where the template has the primary there anyway."""
+    if found.declaration and found.declaration.resource_type == stacks.PRIMARY:
+        return None
     rotation = found.rotation
     days = rotation.period_days if rotation and rotation.enabled else None
     return {
@@ -162,26 +164,28 @@ def _record(move: Promotion, found: Inspection) -> dict[str, Any]:
     }
 
 
-def _words(move: Promotion, record: dict[str, Any], back: str) -> str:
-    regions = ", ".join(f'"{region}"' for region in record["regions"])
-    lines = [f'primary_region="{record["primary_region"]}",', f"regions=[{regions}],"]
-    if record["rotation_period_days"]:
-        lines.append(f"rotation_period=Duration.days({record['rotation_period_days']}),")
-    setting = "".join(f"\n            {line}" for line in lines)
-    return f"""
+def _words(found: Inspection, record: dict[str, Any] | None, back: str) -> str:
+    if record is None:
+        setting = "The primary is where the template has it: take promotion= out of the app, if it is there."
+    else:
+        regions = ", ".join(f'"{region}"' for region in record["regions"])
+        lines = [f'primary_region="{record["primary_region"]}",', f"regions=[{regions}],"]
+        if record["rotation_period_days"]:
+            lines.append(f"rotation_period=Duration.days({record['rotation_period_days']}),")
+        setting = _SETTING.format(lines="".join(f"\n            {line}" for line in lines))
+        if found.declaration is None:
+            setting += f"\n\nIf the pair's own stack is in {record['primary_region']}, take promotion= out instead."
+    return f"\n{setting}\n\ncdk diff shows no difference, before and after. The way back:\n\n    {back}\n"
+
+
+_SETTING = """\
 Record it in the app, at the pair:
 
     MultiRegionKeyPair(
         …
-        promotion=Promotion({setting}
+        promotion=Promotion({lines}
         ),
-    )
-
-If the pair's own stack is in {move.to_region}, the primary is where the template has it: take promotion= out instead.
-Either way cdk diff shows no difference. The way back:
-
-    {back}
-"""
+    )"""
 
 
 def _back(move: Promotion) -> str:
@@ -193,8 +197,9 @@ def _waiting(options: argparse.Namespace) -> Iterator[Callable[[str], object]]:
     """Show what both Regions say: a terminal the latest, a file or a pipe a line whenever it changes."""
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:
-        with console.status(f"waiting for KMS, {options.wait:g} s at most") as status:
-            yield lambda words: status.update(escape(words))
+        waiting = f"waiting for KMS, {options.wait:g} s at most"
+        with console.status(waiting) as status:
+            yield lambda words: status.update(f"{waiting}: {escape(words)}")
         return
     shown: list[str] = []
 

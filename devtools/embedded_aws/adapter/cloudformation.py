@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_evaluator
-from ministack.services import iam, kms
-from ministack.services.cloudformation import provisioners
+from ministack.services import cloudformation, iam, kms
+from ministack.services.cloudformation import handlers, provisioners
 
 from . import buckets
 
@@ -196,7 +196,27 @@ def aliases_are_unique_and_point_somewhere() -> None:
     provisioners._RESOURCE_HANDLERS["AWS::KMS::Alias"] = {**handler, "create": create}
 
 
+def stacks_are_found_by_their_resources() -> None:
+    """Gap: MiniStack describes the resources of a stack by its name only, not by the physical id of one of them."""
+    by_name = handlers._describe_stack_resources
+
+    def describe_stack_resources(parameters: _Properties) -> Any:
+        physical_id = handlers._p(parameters, "PhysicalResourceId")
+        if not physical_id:
+            return by_name(parameters)
+        if handlers._p(parameters, "StackName"):
+            return handlers._error("ValidationError", "Specify StackName or PhysicalResourceId, not both.")
+        for stack in cloudformation._stacks.values():
+            resources = stack.get("_resources", {}).values()
+            if any(each.get("PhysicalResourceId") == physical_id for each in resources):
+                return by_name({**parameters, "StackName": [stack["StackId"]]})
+        return handlers._error("ValidationError", f"Stack for {physical_id} does not exist")
+
+    handlers._ACTION_HANDLERS["DescribeStackResources"] = describe_stack_resources
+
+
 PATCHES = (
+    stacks_are_found_by_their_resources,
     roles_have_their_boundary,
     aliases_are_unique_and_point_somewhere,
     what_isnt_carried_out_is_refused,
