@@ -84,17 +84,18 @@ class Postgresql:
     def start(self) -> None:
         """Start it, on the port it had before if it was killed."""
         log = (self._files / "log").open("ab")
-        command = [self._programs / "bin" / "postgres", "-D", self._files / "data", "-p", str(self.port)]
+        command = [str(self._programs / "bin" / "postgres"), "-D", str(self._files / "data"), "-p", str(self.port)]
         with log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
+            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own command
                 command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, **self._as
             )
+        self._process = process
         give_up = time.monotonic() + _SECONDS_TO_START
         while True:
             with contextlib.suppress(Exception):  # whatever says that it isn't up yet
                 self.connect().close()
                 return
-            if self._process.poll() is not None or time.monotonic() > give_up:
+            if process.poll() is not None or time.monotonic() > give_up:
                 raise PostgresqlError(f"PostgreSQL didn't start\n{(self._files / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
 
@@ -106,6 +107,11 @@ class Postgresql:
             self._process = None
             # What a dead one leaves, by which the next one would think that it lives.
             (self._files / "data" / "postmaster.pid").unlink(missing_ok=True)
+
+    def start_again(self) -> None:
+        """Start it if it was killed."""
+        if self._process is None:
+            self.start()
 
     def stop(self) -> None:
         """End it, and remove its files; harmless when that has been done."""
@@ -123,7 +129,8 @@ class Postgresql:
         """Connect over verified TLS, as its owner by default; every statement is a transaction."""
         import psycopg  # noqa: PLC0415
 
-        return psycopg.connect(
+        connect: Any = psycopg.connect
+        return connect(
             **{"user": _OWNER, "password": _PASSWORD, **who},
             host=_HOST,
             port=self.port,
@@ -171,9 +178,9 @@ class Postgresql:
                 shutil.chown(path, _NOBODY)
         (self._files / "server.key").chmod(0o600)
         data = self._files / "data"
-        initdb = [self._programs / "bin" / "initdb", "-D", data, "-U", _OWNER, "-E", "UTF8", "--locale=C", "--no-sync"]
+        initdb = [str(self._programs / "bin" / "initdb"), "-D", str(data), "-U", _OWNER, "-E", "UTF8"]
         done = subprocess.run(  # noqa: S603 - our own command
-            [*initdb, "--auth=scram-sha-256", f"--pwfile={self._files / 'password'}"],
+            [*initdb, "--locale=C", "--no-sync", "--auth=scram-sha-256", f"--pwfile={self._files / 'password'}"],
             capture_output=True,
             text=True,
             check=False,

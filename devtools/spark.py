@@ -85,7 +85,7 @@ def command(arguments: list[str], spark: Mapping[str, str]) -> list[str]:
 
     submit = Path(pyspark.__file__).parent / "bin" / "spark-submit"
     options = [option for name, value in spark.items() for option in ("--conf", f"{name}={value}")]
-    return [str(submit), "--master", "local[2]", *options, str(PACKAGE / "script.py"), *arguments]
+    return [str(submit), "--master", "local[2,4]", *options, str(PACKAGE / "script.py"), *arguments]
 
 
 def driver() -> Path:

@@ -6,6 +6,7 @@ Where one resource names another, it says ``${Key.Arn}``, or ``${Bucket}`` for w
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -83,12 +84,13 @@ class Options:
 
 def template(options: Options) -> Resource:
     """Return the customer's resources, by short fixed names."""
+    # Data that stays behind stays protected: the bucket's policy goes where the bucket goes.
     resources = {
         "Role": _role(options),
         "Key": _key(options),
         "Alias": _resource("AWS::KMS::Alias", {"AliasName": options.alias_name, "TargetKeyId": "${Key.Arn}"}),
         "Bucket": _bucket(options),
-        "BucketPolicy": _bucket_policy(options),
+        "BucketPolicy": _resource("AWS::S3::BucketPolicy", _bucket_policy(), options.deletion_policy),
         "Permissions": _permissions(options),
         "SecurityConfiguration": _resource("AWS::Glue::SecurityConfiguration", security_configuration(options)),
         "Connection": _connection(options),
@@ -186,7 +188,9 @@ def _bucket(options: Options) -> Resource:
     return _resource("AWS::S3::Bucket", properties, options.deletion_policy)
 
 
-def _bucket_policy(options: Options) -> Resource:
+@functools.cache
+def _bucket_policy() -> Resource:
+    """Return what is the same for every customer, the names of resources being so."""
     arn = "${Bucket.Arn}"
     statements = [
         *bucket_policy.refuse_weak_transport(arn, minimum_tls_version=MinimumTlsVersion.TLS_1_2.value),
@@ -198,9 +202,7 @@ def _bucket_policy(options: Options) -> Resource:
             customer_provided_keys=CustomerProvidedKeys.BLOCKED,
         ),
     ]
-    # Data that stays behind stays protected.
-    properties = {"Bucket": "${Bucket}", "PolicyDocument": _document(statements)}
-    return _resource("AWS::S3::BucketPolicy", properties, options.deletion_policy)
+    return {"Bucket": "${Bucket}", "PolicyDocument": _document(statements)}
 
 
 def _permissions(options: Options) -> Resource:

@@ -56,7 +56,7 @@ def run(spark: SparkSession, arguments: Arguments) -> Summary:
             before={} if before is None else before.tables,
             summary=summary,
         )
-    summary.seconds = time.monotonic() - started
+    summary.seconds = round(time.monotonic() - started, 3)
     # Two more are to come, the summary's and the manifest's.
     summary.kms_calls = storage.kms_calls + written.kms_calls + 2
     manifest = Manifest(

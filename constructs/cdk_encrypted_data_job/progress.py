@@ -75,7 +75,7 @@ class Summary:
             "customer": self.customer,
             "run_id": self.run_id,
             "number": self.number,
-            "seconds": round(self.seconds, 3),
+            "seconds": self.seconds,
             "kms_calls": self.kms_calls,
             "steps": [_numbers(step) for step in self.steps],
         }

@@ -22,7 +22,7 @@ from cdk_encrypted_data_job.rules import Rule, RuleSet, rules_from
 class _AnsiSpark(Spark):
     """Spark as the job runs it, where CAST fails and TRY_CAST doesn't."""
 
-    class Parser(Spark.Parser):
+    class Parser(Spark.Parser):  # type: ignore[misc, valid-type] # sqlglot makes it a variable
         STRICT_CAST = True
 
 
@@ -89,7 +89,7 @@ def _parsed(rule: Rule) -> exp.Query:
     return statements[0]
 
 
-def _sources(query: exp.Expression) -> list[str]:
+def _sources(query: exp.Expr) -> list[str]:
     own = {cte.alias_or_name.lower() for cte in query.find_all(exp.CTE)}
     return [table.name.lower() for table in query.find_all(exp.Table) if table.name.lower() not in own]
 
@@ -99,7 +99,7 @@ def _names(
 ) -> Iterator[str]:
     for table in query.find_all(exp.Table):
         if table.db or table.catalog:
-            yield f"{table.sql(dialect=_AnsiSpark)} is outside; allowed: tables of tables.json and steps, by their names"
+            yield f"{_text(table)} is outside; allowed: tables of tables.json and steps, by their names"
     for name in sorted(set(_sources(query)) - known.keys()):
         if name == rule.name:
             yield "it reads itself; allowed: tables and steps before it"
@@ -154,19 +154,19 @@ def _conversions(query: exp.Query) -> Iterator[str]:
                 f"{_text(node)} fails with the value in its message; allowed: TRY_CAST or try_to_timestamp, "
                 "and a check of nulls"
             )
-    for node in query.find_all(exp.Binary):
-        if isinstance(node, exp.Connector | exp.DPipe | exp.Like | exp.Dot):
+    for binary in query.find_all(exp.Binary):
+        if isinstance(binary, exp.Connector | exp.DPipe | exp.Like | exp.Dot):
             continue
-        for text, other in ((node.left, node.right), (node.right, node.left)):
+        for text, other in ((binary.left, binary.right), (binary.right, binary.left)):
             if _is_text(text) and other.type is not None and other.type.this in _OTHERS:
-                yield f"{_text(node)} converts a text, and fails with it in the message; allowed: TRY_CAST around it"
+                yield f"{_text(binary)} converts a text, and fails with it in the message; allowed: TRY_CAST around it"
 
 
-def _is_text(node: exp.Expression) -> bool:
+def _is_text(node: exp.Expr) -> bool:
     return not isinstance(node, exp.Literal) and (node.type is None or node.type.this in _TEXTS)
 
 
-def _text(node: exp.Expression) -> str:
+def _text(node: exp.Expr) -> str:
     return node.sql(dialect=_AnsiSpark)
 
 

@@ -11,8 +11,9 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 
-from cdk_encrypted_data import AccessLogBucket, EncryptedBucket, FailureTopic, JobCode, names
+from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket, FailureTopic, JobCode, names
 from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly
 from cdk_encrypted_data.proofs.inventory import Inventory
 from cdk_encrypted_data.proofs.proof import prove
@@ -167,9 +168,18 @@ def assembly_of(stack: cdk.Stack) -> Assembly:
 
 
 def scheduled(stack: cdk.Stack, name: str) -> None:
+    """Make a customer with a schedule, a topic and a secret in the same stack, under a key of its own."""
     topic = stack.node.try_find_child("Failures") or FailureTopic(stack, "Failures")
     assert isinstance(topic, FailureTopic)
-    job(stack, name, customer=customer(name, schedule="cron(0 3 * * ? *)"), failure_topic=topic.topic)
+    key = CustomerManagedKey(stack, f"Secret-{name}-Key")
+    secret = secretsmanager.Secret(stack, f"Secret-{name}", encryption_key=key.key)
+    whose = customer(
+        name,
+        schedule="cron(0 3 * * ? *)",
+        secret_arn=secret.secret_arn,
+        secret_key_arn=key.key.key_arn,
+    )
+    job(stack, name, customer=whose, failure_topic=topic.topic)
 
 
 def test_nothing_is_found_and_every_pair_is_kept_apart() -> None:
@@ -213,7 +223,7 @@ def test_one_customer_more_or_less_changes_nothing_of_the_others() -> None:
     assert len(of_globex) == 11
     assert {name: each for name, each in one.items() if name.startswith("globex")} == of_globex
     assert {name: each for name, each in renamed.items() if name.startswith("globex")} == of_globex
-    assert set(both) - set(one) == {name for name in both if name.startswith("acme")}
+    assert set(both) - set(one) == {name for name in both if name.startswith(("acme", "Secretacme"))}
 
 
 def test_another_title_changes_no_name() -> None:
@@ -248,6 +258,7 @@ def test_the_entry_point_takes_the_arguments() -> None:
     words = [word for name, value in given.items() for word in (name, value)]
     read = parse([*words, "--JOB_RUN_ID", "jr_1", "--JOB_NAME", "acme"])
     assert (read.customer, read.bucket, read.prefix) == ("acme", "the-bucket", "data/")
+    assert given["--TempDir"] == "s3://the-bucket/tmp/"
     assert read.key_arn == "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     assert (read.rules_bucket, read.rules_name) == ("acme-code", "rules.zip")
     assert read.secret_arn == customer().secret_arn
@@ -279,6 +290,21 @@ def test_nothing_that_decides_whose_data_it_is_can_be_overridden() -> None:
         "--job-bookmark-option",
     }
     assert properties["NonOverridableArguments"]["--conf"] == "spark.io.encryption.enabled=true"
+
+
+def test_the_key_lets_the_job_make_data_keys_of_its_format_and_readers_open_them() -> None:
+    # A key's policy that names somebody is enough by itself: no IAM policy would limit them.
+    stack = new_stack()
+    fullest_job(stack)
+    statements = by_type(resources(stack), "AWS::KMS::Key", "Acme")["Properties"]["KeyPolicy"]["Statement"]
+    found = {each.get("Sid"): each for each in statements}
+    ours, theirs = found["JobEncryptsInItsProcess"], found["ReadersDecryptInApplications"]
+    assert (ours["Action"], theirs["Action"]) == (["kms:Decrypt", "kms:GenerateDataKey"], "kms:Decrypt")
+    for each in (ours, theirs):
+        condition = each["Condition"]
+        assert condition["StringEquals"]["kms:EncryptionContext:aws:x-amz-cek-alg"] == "AES/GCM/NoPadding"
+        assert condition["Null"] == {"kms:ViaService": "true", "kms:EncryptionContext:aws:s3:arn": "true"}
+    assert theirs["Principal"] != ours["Principal"]
 
 
 @pytest.mark.parametrize(("retries", "queued"), [(0, True), (2, False)])

@@ -19,7 +19,12 @@ import pytest
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _SOURCE = _PROJECT / "constructs"
-_PACKAGES = ("cdk_encrypted_data", "cdk_encrypted_data_client", "cdk_encrypted_data_operations")
+_PACKAGES = (
+    "cdk_encrypted_data",
+    "cdk_encrypted_data_client",
+    "cdk_encrypted_data_job",
+    "cdk_encrypted_data_operations",
+)
 
 
 @pytest.fixture(scope="module")

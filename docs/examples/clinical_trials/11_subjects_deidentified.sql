@@ -5,6 +5,6 @@ SELECT
     site_code,
     country,
     sex,
-    floor((year(consented_on) - year(birth_date)) / 10) * 10 AS age_from,
+    year(consented_on) - year(birth_date) - (year(consented_on) - year(birth_date)) % 10 AS age_from,
     consented_on
 FROM subjects_mapped

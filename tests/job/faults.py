@@ -1,0 +1,143 @@
+"""Runs that something happens to at a random moment, each run again afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from cdk_encrypted_data_job.errors import NoRunError
+from devtools import spark
+
+if TYPE_CHECKING:
+    from devtools.postgresql import Postgresql
+    from tests.job.conftest import Case
+
+KINDS = ("worker", "s3", "kms", "postgresql", "driver")
+# In a new process Spark has to start first.
+_SECONDS_TO_START = 8.0
+
+
+def disturb(case: Case, server: Postgresql, kind: str, chance: random.Random, seconds: float) -> Counter[str]:
+    """Run the job, let something happen to it, run it again if need be, and return what was seen.
+
+    Args:
+        case: What is run, at a place of its own.
+        server: Its database.
+        kind: What happens: one of `KINDS`.
+        chance: When.
+        seconds: What an undisturbed run takes.
+
+    Raises:
+        AssertionError: something was half there.
+    """
+    seen: Counter[str] = Counter()
+    at = chance.uniform(0, seconds)
+    if kind == "driver":
+        finished = _killed_driver(case, at + _SECONDS_TO_START)
+    else:
+        with _happening(case, server, kind, at, chance):
+            finished = _run(case)
+    seen[f"{kind}: {'finished all the same' if finished else 'failed'}"] += 1
+    if case.objects("manifests/"):
+        seen[f"{kind}: manifest was there"] += 1
+    else:
+        try:
+            case.finished().read("results")
+        except NoRunError:
+            left = len(case.objects("runs/"))
+            seen[f"{kind}: left files that don't count"] += bool(left)
+        else:
+            raise AssertionError("rows were read without a manifest")
+    case.run()
+    assert len(case.objects("manifests/")) == 1
+    return seen
+
+
+def _run(case: Case) -> bool:
+    try:
+        case.run()
+    except Exception:  # noqa: BLE001 - whatever the fault made of it
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _happening(case: Case, server: Postgresql, kind: str, at: float, chance: random.Random) -> Iterator[None]:
+    ended = threading.Event()
+    lasts = chance.uniform(0.1, 3)
+
+    def happen() -> None:
+        if ended.wait(at):
+            return
+        if kind == "worker":
+            _kill_workers(case.spark.session)
+        elif kind == "postgresql":
+            server.kill()
+        else:
+            with case.aws.shut_off(kind, case.aws.region):
+                ended.wait(lasts)
+
+    thread = threading.Thread(target=happen)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        server.start_again()
+
+
+def _kill_workers(session: Any) -> None:
+    """Kill what runs Python for the tasks, as if an executor were lost."""
+    handles = session._jvm.java.lang.ProcessHandle.current().descendants().iterator()  # noqa: SLF001
+    while handles.hasNext():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(handles.next().pid(), signal.SIGKILL)
+
+
+def _killed_driver(case: Case, at: float) -> bool:
+    """Run the job in a process of its own, and kill all of it; say whether it was done before."""
+    files = case.spark.files / f"driver-{time.monotonic_ns()}"
+    process = subprocess.Popen(
+        spark.command(case.arguments(), spark.settings(files)),
+        env=case.customer.environment(case.aws) | spark.environment(),
+        cwd=files,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        return process.wait(at) == 0
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def many(
+    count: int,
+    seed: int,
+    *,
+    new_case: Callable[[], Case],
+    server: Postgresql,
+    expected: list[dict[str, Any]],
+    seconds: float,
+) -> Counter[str]:
+    """Disturb so many runs, in turn by each kind, and compare all rows of each with the undisturbed run's."""
+    chance = random.Random(seed)  # noqa: S311 - moments
+    seen: Counter[str] = Counter()
+    for number in range(count):
+        case = new_case()
+        seen += disturb(case, server, KINDS[number % len(KINDS)], chance, seconds)
+        assert case.rows() == expected
+    return seen

@@ -1,0 +1,34 @@
+"""A worker, the database, S3, KMS or the driver fails at a random moment: run again, the rows are the same."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tests.job.faults import many
+
+if TYPE_CHECKING:
+    from devtools.postgresql import Postgresql
+    from tests.job.conftest import Case
+
+# JOB_FAULTS=50 for the whole of it: minutes.
+_FAULTS = int(os.environ.get("JOB_FAULTS", "4"))
+_SEED = int(os.environ.get("JOB_FAULTS_SEED", "1"))
+
+
+def test_disturbed_runs_come_to_the_same(case: Case, server: Postgresql) -> None:
+    numbers = itertools.count(1)
+    case.run()  # nothing is loaded yet: it takes longer
+    undisturbed = replace(case, prefix=f"{case.prefix}undisturbed/")
+    started = time.monotonic()
+    undisturbed.run()
+    seconds = time.monotonic() - started
+
+    new: Callable[[], Case] = lambda: replace(case, prefix=f"{case.prefix}{next(numbers)}/")  # noqa: E731
+    seen = many(_FAULTS, _SEED, new_case=new, server=server, expected=undisturbed.rows(), seconds=seconds)
+    print(f"{_FAULTS} runs, undisturbed {seconds:.1f} s: {dict(sorted(seen.items()))}")  # noqa: T201
+    assert sum(count for what, count in seen.items() if what.endswith(("failed", "same"))) == _FAULTS

@@ -1,0 +1,433 @@
+"""A run on a real database: what it writes, what it refuses, and that a run counts once or not at all."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+from s3_encryption import S3EncryptionClient, S3EncryptionClientConfig
+from s3_encryption.materials.kms_keyring import KmsKeyring
+from s3_encryption.materials.materials import AlgorithmSuite, CommitmentPolicy
+
+from cdk_encrypted_data_job.envelope import CONTEXT, seal
+from cdk_encrypted_data_job.errors import (
+    ChecksFailedError,
+    JobError,
+    NoRunError,
+    NotAuthenticError,
+    OvertakenError,
+    SettingsError,
+)
+from devtools import clinical_data
+from devtools.customers import session as session_of
+
+if TYPE_CHECKING:
+    from devtools.customers import Customer
+    from devtools.postgresql import Postgresql
+    from tests.job.conftest import Case
+
+_BOOKMARKED = {
+    "name": "lab_results",
+    "source": "lab_results",
+    "partition_column": "result_id",
+    "partitions": 2,
+    "bookmark": "result_id",
+}
+_SUBJECTS = {"name": "subjects", "source": "subjects"}
+_QUERY = """
+    SELECT l.result_id, l.sample_id, s.full_name, l.value, l.measured_at, l.remark
+    FROM lab_results l JOIN subjects s USING (subject_id)
+"""
+
+
+def in_database(server: Postgresql) -> list[dict[str, Any]]:
+    """Return what the small rules select, by PostgreSQL itself."""
+    with server.connect("acme") as owner:
+        cursor = owner.execute(_QUERY)
+        names = [column.name for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return sorted(rows, key=lambda row: json.dumps(row, default=str))
+
+
+def test_a_run_writes_what_the_rules_select(case: Case, server: Postgresql, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "cdk_encrypted_data_job")
+    summary = case.run()
+    assert case.rows() == in_database(server)
+    steps = {(step.kind, step.name): step for step in case.finished().summary().steps}
+    assert list(steps) == [
+        ("table", "subjects"),
+        ("table", "lab_results"),
+        ("rule", "named_results"),
+        ("check", "check_results_twice"),
+        ("output", "results"),
+    ]
+    counts = clinical_data.count(server, "acme")
+    rule, written = steps["rule", "named_results"], steps["output", "results"]
+    assert rule.rows_in == counts["subjects"] + counts["lab_results"]
+    assert rule.rows == written.rows == counts["lab_results"]
+    assert written.files == len(case.objects("runs/run-1/results/")) == 2
+    # A data key a file, and those of the summary and the manifest.
+    assert summary.kms_calls == written.files + 2
+    assert case.finished().verify() == written.files + 1
+    assert any('"name": "named_results", "rows_in"' in line for line in caplog.messages)
+    assert clinical_data.MARKER not in caplog.text
+
+
+def test_a_finished_run_isnt_run_again(case: Case, server: Postgresql) -> None:
+    first = case.run()
+    objects = case.objects()
+    server_down = {"jdbc_url": "jdbc:postgresql://127.0.0.1:1/acme"}
+    assert case.run(**server_down) == first
+    assert case.objects() == objects
+    assert case.rows() == in_database(server)
+
+
+def test_what_no_manifest_names_doesnt_exist(case: Case) -> None:
+    case.aws.client("s3").put_object(
+        Bucket=case.customer.bucket, Key=f"{case.prefix}runs/x/results/a.parquet", Body=b"x"
+    )
+    with pytest.raises(NoRunError, match="no finished run of acme"):
+        case.finished().read("results")
+    case.run()
+    with pytest.raises(NoRunError, match="the run wrote no 'a'; it wrote results"):
+        case.finished().read("a")
+    with pytest.raises(NoRunError):
+        case.finished().read("results", 2)
+
+
+def test_of_two_runs_at_the_same_time_one_counts(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cdk_encrypted_data_job import manifests
+
+    finish = manifests.finish
+
+    def other_first(storage: Any, manifest: Any) -> None:
+        monkeypatch.setattr(manifests, "finish", finish)
+        case.run("run-2")
+        finish(storage, manifest)
+
+    monkeypatch.setattr(manifests, "finish", other_first)
+    with pytest.raises(OvertakenError, match="another run was finished as number 1"):
+        case.run("run-1")
+    assert case.finished().manifest().run_id == "run-2"
+
+
+def test_a_manifest_whose_answer_was_lost_counts(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cdk_encrypted_data_job.storage import Storage
+
+    put_new = Storage.put_new
+
+    def sent_twice(storage: Storage, name: str, data: bytes) -> bool:
+        assert put_new(storage, name, data)
+        return put_new(storage, name, data)
+
+    monkeypatch.setattr(Storage, "put_new", sent_twice)
+    case.run()
+    assert case.finished().manifest().run_id == "run-1"
+
+
+def test_no_task_overwrites_what_another_one_wrote(case: Case) -> None:
+    """A task that is run again writes beside what its first attempt wrote; the manifest names one of them."""
+    case.run("run-1")
+    before = set(case.objects("runs/"))
+    manifest = case.aws.client("s3").get_object(Bucket=case.customer.bucket, Key=case.objects("manifests/")[0])
+    assert manifest["ContentLength"] > 0
+    case.aws.client("s3").delete_object(Bucket=case.customer.bucket, Key=case.objects("manifests/")[0])
+    case.run("run-1")
+    after = set(case.objects("runs/"))
+    assert before < after
+    named = {file["name"] for file in case.finished().manifest().outputs["results"]["files"]}
+    assert not named & before
+
+
+class TestBookmarks:
+    def test_new_rows_are_read_and_the_old_ones_kept(self, case: Case, server: Postgresql) -> None:
+        case = case.with_tables(_SUBJECTS, _BOOKMARKED)
+        case.run("run-1")
+        added = 900_000_000
+        with server.connect("acme") as owner:
+            greatest = owner.execute("SELECT max(result_id) FROM lab_results").fetchone()[0]
+            owner.execute(
+                "INSERT INTO lab_results SELECT %s, sample_id, 9, subject_id, visit_id, analyte, value, unit, "
+                "measured_at, 'added' FROM lab_results WHERE result_id = 1",
+                [added],
+            )
+        try:
+            case.run("run-2")
+            assert case.rows() == in_database(server)
+            steps = {step.name: step for step in case.finished().summary().steps if step.kind == "table"}
+            assert steps["lab_results"].rows_in == 1
+            assert steps["lab_results"].rows == len(in_database(server))
+            state = case.finished().manifest().tables["lab_results"]
+            assert state["value"] == str(added)
+            assert case.finished().manifest(1).tables["lab_results"]["value"] == str(greatest)
+            case.run("run-3")
+            assert {step.name: step.rows_in for step in case.finished().summary().steps}["lab_results"] == 0
+            assert case.rows() == in_database(server)
+            assert case.finished().manifest().tables["lab_results"] == state
+        finally:
+            with server.connect("acme") as owner:
+                owner.execute("DELETE FROM lab_results WHERE result_id = %s", [added])
+
+    def test_a_bookmark_that_is_null_is_refused(self, case: Case) -> None:
+        table = _BOOKMARKED | {"bookmark": "remark"}
+        with pytest.raises(SettingsError, match="the bookmark remark is null in"):
+            case.with_tables(_SUBJECTS, table).run()
+
+
+class TestRefusals:
+    def test_a_check_fails_with_counts_and_without_rows(self, case: Case, put_rules: Any) -> None:
+        rules = put_rules(check_names="SELECT full_name FROM named_results WHERE sample_id < 300")
+        with pytest.raises(ChecksFailedError, match=r"^check_names: [0-9]+ rows; nothing was written$"):
+            case.with_rules(rules).run()
+        assert case.objects("runs/") == []
+        with pytest.raises(NoRunError):
+            case.finished().manifest()
+
+    def test_types_that_the_rules_arent_about(self, case: Case, put_rules: Any) -> None:
+        tables = {"subjects": {"subject_id": "int", "full_name": "string"}}
+        rules = put_rules(
+            **{"tables.json": json.dumps(tables), "10_named_results": None, "check_results_twice": None},
+            write_results="SELECT * FROM subjects",
+        )
+        with pytest.raises(SettingsError, match="subject_id is bigint in the database"):
+            case.with_rules(rules).run()
+
+    def test_a_table_that_isnt_read(self, case: Case) -> None:
+        with pytest.raises(SettingsError, match="tables has no lab_results"):
+            case.with_tables(_SUBJECTS).run()
+
+    def test_another_authority(self, case: Case) -> None:
+        import trustme
+
+        from cdk_encrypted_data_job.errors import kind_of
+
+        with pytest.raises(Exception, match="SSL") as refused:
+            case.run(ca_certificate=trustme.CA().cert_pem.bytes().decode())
+        assert "SSLHandshakeException" in kind_of(refused.value)
+
+    def test_a_host_of_another_name(self, case: Case, server: Postgresql) -> None:
+        from cdk_encrypted_data_job.errors import kind_of
+
+        with pytest.raises(Exception, match="hostname") as refused:
+            case.run(jdbc_url=f"jdbc:postgresql://localhost:{server.port}/acme")
+        assert "SQLSTATE" in kind_of(refused.value)
+
+    def test_a_key_that_isnt_the_customers(self, case: Case, aws: Any) -> None:
+        key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+        with pytest.raises(Exception, match="AccessDenied"):
+            case.run(key_arn=key)
+        assert case.objects() == []
+
+    def test_a_session_that_doesnt_encrypt(self, case: Case) -> None:
+        from cdk_encrypted_data_job.session import check
+
+        check(case.spark.session)
+        conf = case.spark.session.sparkContext._conf  # noqa: SLF001
+        conf.set("spark.io.encryption.enabled", "false")
+        try:
+            with pytest.raises(SettingsError, match=r"spark\.io\.encryption\.enabled isn't true"):
+                check(case.spark.session)
+        finally:
+            conf.set("spark.io.encryption.enabled", "true")
+
+
+def test_a_task_that_fails_says_nothing_of_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    pa = pytest.importorskip("pyarrow", reason="not run: pyarrow isn't there")
+    from cdk_encrypted_data_job import output
+
+    class Place:
+        pass
+
+    def files(_batches: Any, _most: int) -> Any:
+        raise pa.ArrowInvalid(f"can't convert {clinical_data.MARKER}")
+
+    monkeypatch.setattr(output, "parquet_files", files)
+    monkeypatch.setattr(output, "storage_at", lambda _place: None)
+    with pytest.raises(JobError, match=r"results/: it can't be stored: ArrowInvalid$") as refused:
+        list(output._store(iter(()), place=Place(), folder="results/", most_bytes=1))  # type: ignore[arg-type] # noqa: SLF001
+    assert refused.value.__suppress_context__
+
+
+@pytest.fixture(scope="module")
+def finished_case(cases: Callable[[], Case]) -> Case:
+    case = cases()
+    case.run()
+    return case
+
+
+class TestTampering:
+    """What was changed in the bucket is refused; the run is shared, so each test puts back what it changed."""
+
+    @pytest.fixture
+    def case(self, finished_case: Case) -> Case:
+        return finished_case
+
+    def test_a_manifest_from_elsewhere(self, case: Case) -> None:
+        s3, bucket = case.aws.client("s3"), case.customer.bucket
+        (manifest,) = case.objects("manifests/")
+        stored = s3.get_object(Bucket=bucket, Key=manifest)
+        body = stored["Body"].read()
+        other = manifest.replace("0000000001", "0000000002")
+        s3.put_object(Bucket=bucket, Key=other, Body=body, Metadata=stored["Metadata"])
+        try:
+            with pytest.raises(NotAuthenticError, match="no manifest of acme for this place and number"):
+                case.finished().manifest()
+            with pytest.raises(NotAuthenticError):
+                case.run("run-2")
+        finally:
+            s3.delete_object(Bucket=bucket, Key=other)
+        assert case.finished().manifest().number == 1
+
+    @pytest.mark.parametrize("at", [0, 1, -17, -1])
+    def test_a_changed_manifest(self, case: Case, at: int) -> None:
+        with changed(case, "/manifests/", at), pytest.raises(NotAuthenticError, match="was changed"):
+            case.finished().manifest()
+        assert case.finished().verify()
+
+    @pytest.mark.parametrize("what", [".parquet", "/summary-"])
+    def test_a_changed_file(self, case: Case, what: str) -> None:
+        with changed(case, what, 100), pytest.raises(NotAuthenticError, match="isn't what the manifest names"):
+            case.finished().verify()
+        with changed(case, ".parquet", 100), pytest.raises(NotAuthenticError, match="isn't what the manifest names"):
+            case.finished().read("results")
+
+    def test_a_file_that_is_gone(self, case: Case) -> None:
+        s3, bucket = case.aws.client("s3"), case.customer.bucket
+        name = next(name for name in case.objects() if name.endswith(".parquet"))
+        stored = s3.get_object(Bucket=bucket, Key=name)
+        body = stored["Body"].read()
+        s3.delete_object(Bucket=bucket, Key=name)
+        try:
+            with pytest.raises(NotAuthenticError, match="it is gone"):
+                case.finished().read("results")
+        finally:
+            s3.put_object(Bucket=bucket, Key=name, Body=body, Metadata=stored["Metadata"])
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"x-amz-wrap-alg": None},
+            {"x-amz-wrap-alg": "kms"},
+            {"x-amz-cek-alg": "AES/CBC/PKCS5Padding"},
+            {"x-amz-tag-len": "96"},
+            {"x-amz-key-v2": "AAAA"},
+            {"x-amz-key-v2": "?"},
+            {"x-amz-iv": "AAAAAAAAAAAAAAAA"},
+        ],
+    )
+    def test_changed_metadata(self, case: Case, change: dict[str, str | None]) -> None:
+        with changed(case, "/manifests/", None, change), pytest.raises(NotAuthenticError):
+            case.finished().manifest()
+
+    def test_a_key_of_somebody_elses(self, case: Case) -> None:
+        """Encrypted as the job does, but under a key that anybody may have made."""
+        kms, s3 = case.aws.client("kms"), case.aws.client("s3")
+        other = kms.create_key()["KeyMetadata"]["Arn"]
+        body, metadata = seal(b"{}", kms=kms, key_arn=other)
+        where = {"Bucket": case.customer.bucket, "Key": f"{case.prefix}manifests/0000000002"}
+        s3.put_object(**where, Body=body, Metadata=metadata)
+        try:
+            with pytest.raises(NotAuthenticError, match="its data key isn't one of"):
+                case.finished(case.aws.root).manifest()
+        finally:
+            s3.delete_object(**where)
+
+    def test_a_manifest_in_the_clear(self, case: Case) -> None:
+        where = {"Bucket": case.customer.bucket, "Key": f"{case.prefix}manifests/0000000002"}
+        case.aws.client("s3").put_object(**where, Body=json.dumps({"format": "cdk-encrypted-data-job 1"}).encode())
+        try:
+            with pytest.raises(NotAuthenticError, match="isn't encrypted as the job does"):
+                case.finished().manifest()
+        finally:
+            case.aws.client("s3").delete_object(**where)
+
+
+@contextlib.contextmanager
+def changed(case: Case, what: str, at: int | None, metadata: dict[str, str | None] | None = None) -> Iterator[None]:
+    """Change a bit of an object, or its metadata, as long as the `with` block lasts."""
+    s3, bucket = case.aws.client("s3"), case.customer.bucket
+    name = next(name for name in case.objects() if what in name)
+    stored = s3.get_object(Bucket=bucket, Key=name)
+    body = stored["Body"].read()
+    other = bytearray(body)
+    if at is not None:
+        other[at] ^= 1
+    given = stored["Metadata"] | (metadata or {})
+    others = {name: value for name, value in given.items() if value is not None}
+    s3.put_object(Bucket=bucket, Key=name, Body=bytes(other), Metadata=others)
+    try:
+        yield
+    finally:
+        s3.put_object(Bucket=bucket, Key=name, Body=body, Metadata=stored["Metadata"])
+
+
+class TestOtherReaders:
+    """What the job writes, read by what knows nothing of it."""
+
+    def test_aws_own_client(self, finished_case: Case) -> None:
+        case = finished_case
+        pq = pytest.importorskip("pyarrow.parquet")
+        session = session_of(case.aws, case.customer.credentials)
+        s3, kms = session.client("s3"), session.client("kms")
+        client = S3EncryptionClient(
+            s3,
+            S3EncryptionClientConfig(
+                keyring=KmsKeyring(kms, case.customer.key_arn),
+                commitment_policy=CommitmentPolicy.FORBID_ENCRYPT_ALLOW_DECRYPT,
+                encryption_algorithm=AlgorithmSuite.ALG_AES_256_GCM_IV12_TAG16_NO_KDF,
+            ),
+        )
+        rows = 0
+        for file in case.finished().manifest().outputs["results"]["files"]:
+            body = client.get_object(Bucket=case.customer.bucket, Key=file["name"])["Body"].read()
+            rows += pq.read_table(io.BytesIO(body)).num_rows
+        assert rows == case.finished().read("results").num_rows > 0
+
+
+class TestOtherCustomers:
+    """Whoever has all that one customer's job has, has nothing of another's."""
+
+    def test_objects_key_and_secret(self, finished_case: Case, globex: Customer) -> None:
+        case = finished_case
+        theirs = session_of(case.aws, globex.credentials)
+        name = case.objects("runs/")[0]
+        stored = case.aws.client("s3").get_object(Bucket=case.customer.bucket, Key=name)
+        wrapped = base64.b64decode(stored["Metadata"]["x-amz-key-v2"])
+        s3, kms, secrets = (theirs.client(each) for each in ("s3", "kms", "secretsmanager"))
+        attempts: list[Callable[[], object]] = [
+            lambda: s3.get_object(Bucket=case.customer.bucket, Key=name),
+            lambda: s3.put_object(Bucket=case.customer.bucket, Key=name, Body=b""),
+            lambda: s3.list_objects_v2(Bucket=case.customer.bucket),
+            lambda: kms.decrypt(CiphertextBlob=wrapped, KeyId=case.customer.key_arn, EncryptionContext=CONTEXT),
+            lambda: kms.generate_data_key(KeyId=case.customer.key_arn, KeySpec="AES_256", EncryptionContext=CONTEXT),
+            lambda: secrets.get_secret_value(SecretId=case.customer.secret_arn),
+            lambda: case.finished(globex.credentials).read("results"),
+        ]
+        for attempt in attempts:
+            with pytest.raises(ClientError) as refused:
+                attempt()
+            assert refused.value.response["Error"]["Code"] in {"AccessDenied", "AccessDeniedException"}
+        # Their own are open to them, so it isn't that they may do nothing.
+        assert secrets.get_secret_value(SecretId=globex.secret_arn)["SecretString"]
+        assert kms.generate_data_key(KeyId=globex.key_arn, KeySpec="AES_256", EncryptionContext=CONTEXT)
+        s3.list_objects_v2(Bucket=globex.bucket)
+
+    def test_the_database(self, case: Case, server: Postgresql, globex: Customer) -> None:
+        theirs = {"user": globex.database.username, "password": globex.database.password}
+        server.connect(globex.name, **theirs).close()
+        with pytest.raises(Exception, match="permission denied for database"):
+            server.connect(case.customer.name, **theirs)
+
+    def test_a_job_with_anothers_arguments(self, case: Case, globex: Customer) -> None:
+        """The session has acme's rights."""
+        with pytest.raises(ClientError, match="AccessDenied"):
+            case.run(output=f"s3://{globex.bucket}/etl/", key_arn=globex.key_arn)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            case.run(secret_arn=globex.secret_arn)
