@@ -79,13 +79,13 @@ def settings(files: Path, *, memory: str = "1g") -> dict[str, str]:
     }
 
 
-def command(arguments: list[str], spark: Mapping[str, str]) -> list[str]:
-    """Return what runs the job as Glue runs it: `spark-submit` with the script, its arguments, and the package."""
+def command(arguments: list[str], spark: Mapping[str, str], *, script: Path = PACKAGE / "script.py") -> list[str]:
+    """Return what runs the job as Glue runs it: `spark-submit` with the script and its arguments."""
     import pyspark  # noqa: PLC0415 - only where there is Spark
 
     submit = Path(pyspark.__file__).parent / "bin" / "spark-submit"
     options = [option for name, value in spark.items() for option in ("--conf", f"{name}={value}")]
-    return [str(submit), "--master", "local[2,4]", *options, str(PACKAGE / "script.py"), *arguments]
+    return [str(submit), "--master", "local[2,4]", *options, str(script), *arguments]
 
 
 def driver() -> Path:

@@ -22,6 +22,10 @@ _DEPLOYED = re.compile(r"^ *✅ +(\S+?)( \(no changes\))?$", re.MULTILINE)
 NO_CHANGES = "no changes"
 
 
+class NotRunError(RuntimeError):
+    """A part that a chapter needs can't be had on this machine; the message says which, and how to get it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """A table of the demo: what was tried, and what came of it."""
