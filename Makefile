@@ -50,6 +50,7 @@ benchmark: install  ## what a synth, the proofs and encrypting in the applicatio
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.proofs
 	PYTHONPATH=constructs $(BIN)/python -m benchmarks.client
+	PYTHONPATH=constructs $(BIN)/python -m benchmarks.job
 
 wheel: install  ## the library as a wheel in dist/
 	$(BIN)/python -m build --no-isolation --outdir dist

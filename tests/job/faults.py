@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from devtools.postgresql import Postgresql
     from tests.job.conftest import Case
 
-KINDS = ("worker", "s3", "kms", "postgresql", "driver")
-# In a new process Spark has to start first.
-_SECONDS_TO_START = 8.0
+KINDS = ("driver", "worker", "postgresql", "s3", "kms")
+# What the job logs: two lines for each step, and one at the end.
+_LINES = 11
 
 
 def disturb(case: Case, server: Postgresql, kind: str, chance: random.Random, seconds: float) -> Counter[str]:
@@ -39,11 +40,10 @@ def disturb(case: Case, server: Postgresql, kind: str, chance: random.Random, se
         AssertionError: something was half there.
     """
     seen: Counter[str] = Counter()
-    at = chance.uniform(0, seconds)
     if kind == "driver":
-        finished = _killed_driver(case, at + _SECONDS_TO_START)
+        finished = _killed_driver(case, chance)
     else:
-        with _happening(case, server, kind, at, chance):
+        with _happening(case, server, kind, chance.uniform(0, seconds), chance):
             finished = _run(case)
     seen[f"{kind}: {'finished all the same' if finished else 'failed'}"] += 1
     if case.objects("manifests/"):
@@ -103,25 +103,31 @@ def _kill_workers(session: Any) -> None:
             os.kill(handles.next().pid(), signal.SIGKILL)
 
 
-def _killed_driver(case: Case, at: float) -> bool:
-    """Run the job in a process of its own, and kill all of it; say whether it was done before."""
+def _killed_driver(case: Case, chance: random.Random) -> bool:
+    """Run the job in a process of its own, and kill all of it after some line of its log; say whether it was done."""
     files = case.spark.files / f"driver-{time.monotonic_ns()}"
     process = subprocess.Popen(
         spark.command(case.arguments(), spark.settings(files)),
         env=case.customer.environment(case.aws) | spark.environment(),
         cwd=files,
         start_new_session=True,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        text=True,
     )
+    assert process.stdout is not None
+    last = chance.randint(1, _LINES)
     try:
-        return process.wait(at) == 0
-    except subprocess.TimeoutExpired:
-        return False
+        lines = (line for line in process.stdout if " cdk_encrypted_data_job " in line)
+        for _line in itertools.islice(lines, last):
+            pass
+        time.sleep(chance.uniform(0, 1))
+        return process.poll() == 0
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        process.stdout.close()
 
 
 def many(
