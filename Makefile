@@ -16,15 +16,18 @@ install: .venv/.installed .venv/.job-installed .embedded-aws/.installed node_mod
 demo: install  ## deploy to an embedded AWS on this machine and try every promise
 	$(BIN)/python -m devtools.demo
 
-test: install lint types  ## lint, types, unit tests, truth tables, snapshots, nag, deploy tests
-	$(MAKE) --no-print-directory --jobs=2 test-proofs test-others
+test: install lint  ## lint, types, unit tests, truth tables, snapshots, nag, deploy tests
+	$(MAKE) --no-print-directory --jobs=3 test-proofs test-deployments test-others
 
-# Side by side: the proofs' tests take one core, the others wait for Node and the embedded AWS half of their time.
-.PHONY: test-proofs test-others
-test-proofs:
+# Side by side on two cores: types and the proofs' tests take one; the others wait for Node, Spark and the embedded AWS.
+.PHONY: test-proofs test-deployments test-others
+DEPLOYMENTS := tests/demo tests/deploy tests/embedded_aws
+test-proofs: types
 	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/proofs tests/proofs
+test-deployments:
+	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/deployments $(DEPLOYMENTS)
 test-others:
-	$(BIN)/python -m pytest --ignore=tests/proofs
+	$(BIN)/python -m pytest --ignore=tests/proofs $(DEPLOYMENTS:%=--ignore=%)
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -6,7 +6,8 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from devtools import postgresql, spark
 from devtools.attempts import try_each
@@ -28,7 +29,13 @@ _NETWORK = {
 }
 
 
-def show(stage: Stage, *, subjects: int = SUBJECTS) -> Iterator[Section]:
+def show(
+    stage: Stage,
+    *,
+    subjects: int = SUBJECTS,
+    rules: Path = spark.EXAMPLE_RULES,
+    tables: Sequence[Mapping[str, object]] = TABLES,
+) -> Iterator[Section]:
     """Deploy two customers, run the job of each, and try with one's rights what is the other's.
 
     Raises:
@@ -44,11 +51,11 @@ def show(stage: Stage, *, subjects: int = SUBJECTS) -> Iterator[Section]:
                 for seed, name in enumerate(NAMES, start=1)
             ]
         file = stage.directory / "customers.json"
-        file.write_text(json.dumps(_customers(sources, server.certificate)))
+        file.write_text(json.dumps(_customers(sources, server.certificate, tables)))
         context = {
             "encrypted-data:customers": str(file),
             "encrypted-data:customerNetwork": json.dumps(_NETWORK),
-            "encrypted-data:customerRules": json.dumps({_RULES: str(spark.EXAMPLE_RULES)}),
+            "encrypted-data:customerRules": json.dumps({_RULES: str(rules)}),
         }
         options = [f"--context={name}={value}" for name, value in context.items()]
         assembly = stage.synth(shlex.join([sys.executable, "app.py"]), *options)
@@ -69,10 +76,8 @@ def show(stage: Stage, *, subjects: int = SUBJECTS) -> Iterator[Section]:
     yield Section(title="The app", results=again)
 
 
-def _customers(sources: list[Source], certificate: str) -> dict[str, object]:
+def _customers(sources: list[Source], certificate: str, tables: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """Return what the file of customers says."""
-    customers = [
-        {"name": each.name, "secret_arn": each.secret_arn, "jdbc_url": each.jdbc_url, "tables": list(TABLES)}
-        for each in sources
-    ]
-    return {"defaults": {"ca_certificate": certificate, "rules": _RULES}, "customers": customers}
+    customers = [{"name": each.name, "secret_arn": each.secret_arn, "jdbc_url": each.jdbc_url} for each in sources]
+    same = {"ca_certificate": certificate, "rules": _RULES, "tables": list(tables)}
+    return {"defaults": same, "customers": customers}

@@ -17,7 +17,8 @@ from tests.client.conftest import HOME, Pair
 _PROJECT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("kills", [200])
+# CLIENT_KILLS=200 for the whole of it: minutes.
+@pytest.mark.parametrize("kills", [int(os.environ.get("CLIENT_KILLS", "60"))])
 def test_nothing_is_left_of_what_is_killed(pair: Pair, kills: int) -> None:
     source = pair.files / "source"
     source.write_bytes(os.urandom(9 * 2**20))

