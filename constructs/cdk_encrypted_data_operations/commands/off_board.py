@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from cdk_encrypted_data_operations import off_boarding
-from cdk_encrypted_data_operations.commands.tables import as_data, table_of
+from cdk_encrypted_data_operations.commands.options import seconds
+from cdk_encrypted_data_operations.commands.reports import Report, as_data, table_of
 from cdk_encrypted_data_operations.errors import RefusedError, SettingsError, UnfinishedError
 from cdk_encrypted_data_operations.off_boarding import Inspection, OffBoarding
 
@@ -60,7 +59,7 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name
     parser.add_argument("--cancel", action="store_true", help="take it back, as long as KMS hasn't destroyed the key")
     parser.add_argument(
         "--wait",
-        type=_seconds,
+        type=seconds,
         default=off_boarding.WAIT_SECONDS,
         metavar="SECONDS",
         help=f"how long to wait for runs to end at most; default: {off_boarding.WAIT_SECONDS}",
@@ -146,14 +145,10 @@ def _ask(end: OffBoarding, found: Inspection, options: argparse.Namespace, repor
         )
 
 
-class _Report:
-    """What is shown: tables and sentences, or one JSON object at the end."""
-
+class _Report(Report):
     def __init__(self, end: OffBoarding, *, as_json: bool) -> None:
         self._end = end
-        self._as_json = as_json
-        self._console = Console(highlight=False, stderr=as_json)
-        self._whole: dict[str, Any] = {"customer": end.customer, "evidence": str(end.evidence_file)}
+        super().__init__({"customer": end.customer, "evidence": str(end.evidence_file)}, as_json=as_json)
 
     def before(self, found: Inspection) -> None:
         """Show what was found before."""
@@ -177,15 +172,6 @@ class _Report:
             )
         self.say(f"Evidence: {self._end.evidence_file}\nKeep its digest elsewhere: {digest}")
 
-    def say(self, words: str) -> None:
-        """Show a sentence as it is."""
-        self._console.out(words, highlight=False)
-
-    def close(self) -> None:
-        """Write the JSON object, where it was asked for."""
-        if self._as_json:
-            sys.stdout.write(json.dumps(self._whole, indent=2) + "\n")
-
 
 @contextmanager
 def _waiting(options: argparse.Namespace) -> Iterator[_Progress]:
@@ -196,10 +182,3 @@ def _waiting(options: argparse.Namespace) -> Iterator[_Progress]:
         return
     with console.status(f"off-boarding {escape(options.customer)}") as status:
         yield lambda words: status.update(escape(words))
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of seconds")
-    return seconds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,8 @@ from rich.markup import escape
 
 from cdk_encrypted_data_operations import promotion, stacks
 from cdk_encrypted_data_operations.checks import Check, Outcome
-from cdk_encrypted_data_operations.commands.tables import as_data, table_of
+from cdk_encrypted_data_operations.commands.options import seconds
+from cdk_encrypted_data_operations.commands.reports import Report, as_data, table_of
 from cdk_encrypted_data_operations.errors import RefusedError, UnfinishedError
 from cdk_encrypted_data_operations.promotion import Inspection, Promotion, Stage
 
@@ -42,7 +42,7 @@ def add_to(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name
     parser.add_argument("--dry-run", action="store_true", help="only look, and change nothing")
     parser.add_argument(
         "--wait",
-        type=_seconds,
+        type=seconds,
         default=promotion.WAIT_SECONDS,
         metavar="SECONDS",
         help=f"how long to wait for KMS at most; default: {promotion.WAIT_SECONDS}",
@@ -110,14 +110,10 @@ def _ask(move: Promotion, found: Inspection, report: _Report) -> None:
         raise RefusedError(f"{move}: not confirmed, nothing was changed; type {move.to_region}, or say --yes")
 
 
-class _Report:
-    """What is shown: tables and sentences, or one JSON object at the end."""
-
+class _Report(Report):
     def __init__(self, move: Promotion, *, as_json: bool) -> None:
         self._move = move
-        self._as_json = as_json
-        self._console = Console(highlight=False, stderr=as_json)
-        self._whole: dict[str, Any] = {"key": move.key, "from": move.from_region, "to": move.to_region}
+        super().__init__({"key": move.key, "from": move.from_region, "to": move.to_region}, as_json=as_json)
 
     def before(self, found: Inspection) -> None:
         """Show what was found before the move."""
@@ -140,15 +136,6 @@ class _Report:
         if found.stage is Stage.DONE:
             self.say("It was moved before.")
         self.say(_words(found, record, back))
-
-    def say(self, words: str) -> None:
-        """Show a sentence as it is, so that what is code in it can be copied."""
-        self._console.out(words, highlight=False)
-
-    def close(self) -> None:
-        """Write the JSON object, where it was asked for."""
-        if self._as_json:
-            sys.stdout.write(json.dumps(self._whole, indent=2) + "\n")
 
 
 def _record(move: Promotion, found: Inspection) -> dict[str, Any] | None:
@@ -209,10 +196,3 @@ def _waiting(options: argparse.Namespace) -> Iterator[Callable[[str], object]]:
             console.out(words, highlight=False)
 
     yield show
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} isn't a number of seconds")
-    return seconds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from rich.table import Table
 
 from cdk_encrypted_data_operations.batch_replication import BatchReplication, Job, ReplicationStatus
 from cdk_encrypted_data_operations.checks import Check, Outcome
-from cdk_encrypted_data_operations.commands.tables import as_data, table_of
+from cdk_encrypted_data_operations.commands.reports import Report, as_data, table_of
 from cdk_encrypted_data_operations.errors import RefusedError, UnfinishedError
 
 _DESCRIPTION = """\
@@ -122,14 +121,10 @@ def _ask(work: BatchReplication, report: _Report) -> None:
         raise RefusedError(f"{work}: not confirmed, no job was made; type {work.bucket}, or say --yes")
 
 
-class _Report:
-    """What is shown: tables and sentences, or one JSON object at the end."""
-
+class _Report(Report):
     def __init__(self, work: BatchReplication, *, as_json: bool) -> None:
         self._work = work
-        self._as_json = as_json
-        self._console = Console(highlight=False, stderr=as_json)
-        self._whole: dict[str, Any] = {"bucket": work.bucket, "region": work.region}
+        super().__init__({"bucket": work.bucket, "region": work.region}, as_json=as_json)
 
     def before(self, checks: Sequence[Check]) -> None:
         """Show what was found before."""
@@ -149,15 +144,6 @@ class _Report:
         table.add_column("report", overflow="fold")
         table.add_row(f"{job.total:,}", f"{job.succeeded:,}", f"{job.failed:,}", escape(self._work.report_of(job)))
         self._console.print(table)
-
-    def say(self, words: str) -> None:
-        """Show a sentence as it is."""
-        self._console.out(words, highlight=False)
-
-    def close(self) -> None:
-        """Write the JSON object, where it was asked for."""
-        if self._as_json:
-            sys.stdout.write(json.dumps(self._whole, indent=2) + "\n")
 
 
 @contextmanager
