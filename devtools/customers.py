@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 from devtools import clinical_data
 from devtools.spark import EXAMPLE_RULES, zipped
 
@@ -115,22 +113,6 @@ def make(
         tables=TABLES,
         database=database,
     )
-
-
-def session(aws: EmbeddedAws, credentials: Credentials) -> Any:  # noqa: ANN401 - its clients are made at run time
-    """Return a session of somebody on the embedded AWS, whatever the environment says."""
-    made = boto3.session.Session(
-        aws_access_key_id=credentials.access_key_id,
-        aws_secret_access_key=credentials.secret_access_key,
-        region_name=aws.region,
-    )
-    make: Any = made.client
-
-    def client(service: str, **options: Any) -> Any:  # noqa: ANN401 - boto3
-        return make(service, **{"endpoint_url": aws.endpoint_url, "verify": str(aws.ca_bundle), **options})
-
-    made.client = client  # type: ignore[method-assign, assignment]
-    return made
 
 
 def put_rules(aws: EmbeddedAws, name: str, rules: Path) -> str:

@@ -128,7 +128,7 @@ class Case:
             bucket=self.customer.bucket,
             prefix=self.prefix,
             key_arn=self.customer.key_arn,
-            session=customers.session(self.aws, credentials or self.customer.credentials),
+            session=self.aws.session(credentials or self.customer.credentials),
         )
 
     def rows(self, output: str = "results", number: int | None = None) -> list[dict[str, Any]]:

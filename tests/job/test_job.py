@@ -26,7 +26,6 @@ from cdk_encrypted_data_job.errors import (
     SettingsError,
 )
 from devtools import clinical_data
-from devtools.customers import session as session_of
 
 if TYPE_CHECKING:
     from devtools.customers import Customer
@@ -374,7 +373,7 @@ class TestOtherReaders:
     def test_aws_own_client(self, finished_case: Case) -> None:
         case = finished_case
         pq = pytest.importorskip("pyarrow.parquet")
-        session = session_of(case.aws, case.customer.credentials)
+        session: Any = case.aws.session(case.customer.credentials)
         s3, kms = session.client("s3"), session.client("kms")
         client = S3EncryptionClient(
             s3,
@@ -396,7 +395,7 @@ class TestOtherCustomers:
 
     def test_objects_key_and_secret(self, finished_case: Case, globex: Customer) -> None:
         case = finished_case
-        theirs = session_of(case.aws, globex.credentials)
+        theirs: Any = case.aws.session(globex.credentials)
         name = case.objects("runs/")[0]
         stored = case.aws.client("s3").get_object(Bucket=case.customer.bucket, Key=name)
         wrapped = base64.b64decode(stored["Metadata"]["x-amz-key-v2"])
