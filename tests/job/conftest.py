@@ -5,6 +5,7 @@ Where a part can't be had, its tests are skipped, each by its name and with what
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -81,19 +82,38 @@ def spark_here(aws: EmbeddedAws, acme: Customer, tmp_path_factory: pytest.TempPa
         pytest.skip(f"not run: {lacking}")
     from pyspark.sql import SparkSession
 
-    before = dict(os.environ)
     files = tmp_path_factory.mktemp("spark")
-    os.environ.update(acme.environment(aws) | spark.environment())
     builder: Any = SparkSession.builder
     # A task is tried four times, as on a cluster.
     builder = builder.master("local[2,4]")
     for name, value in (spark.settings(files) | _SETTINGS).items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    with _rights_of_the_job(aws, acme):
+        session = builder.getOrCreate()
     try:
         yield SparkHere(session=session, files=files)
     finally:
         session.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rights_of_the_job(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give a module that runs jobs here what boto3 takes from the environment, and nobody after it."""
+    items = [each for each in request.session.items if each.path == request.path and isinstance(each, pytest.Function)]
+    if spark.missing() or postgresql.missing() or not any("spark_here" in each.fixturenames for each in items):
+        yield
+        return
+    with _rights_of_the_job(request.getfixturevalue("aws"), request.getfixturevalue("acme")):
+        yield
+
+
+@contextlib.contextmanager
+def _rights_of_the_job(aws: EmbeddedAws, acme: Customer) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(acme.environment(aws) | spark.environment())
+    try:
+        yield
+    finally:
         os.environ.clear()
         os.environ.update(before)
 
