@@ -19,7 +19,7 @@ from cdk_encrypted_data import (
     check_customers,
     customers_from,
 )
-from stacks.acknowledgements import DEFAULT_KMS, NOT_LOGGED, REPLICATION, acknowledge, acknowledge_each
+from stacks.acknowledgements import NOT_LOGGED, REPLICATION, acknowledge, acknowledge_access_logs, acknowledge_each
 
 CUSTOMERS = "encrypted-data:customers"
 CUSTOMER_NETWORK = "encrypted-data:customerNetwork"
@@ -91,17 +91,7 @@ class SharedStack(cdk.Stack):
         """
         super().__init__(scope, id, env=env, description="What the stacks of all customers share")
         self.access_logs = AccessLogBucket(self, "AccessLogs", removal_policy=removal_policy)
-        acknowledge(
-            self.access_logs.bucket,
-            REPLICATION,
-            reason="Access logs are delivered best-effort and kept for a year; the data itself is what has to survive.",
-        )
-        acknowledge(
-            self.access_logs.bucket,
-            DEFAULT_KMS,
-            reason="SSE-S3 is the only encryption AWS documents for the target of server access logs; under a customer "
-            "managed key S3 may deliver logs that nobody can read.",
-        )
+        acknowledge_access_logs(self.access_logs.bucket)
         acknowledge(
             self.access_logs.bucket,
             NOT_LOGGED,
