@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import sys
 import zipfile
@@ -104,9 +103,3 @@ def zipped(folder: Path, target: Path) -> Path:
             if file.is_file():
                 archive.write(file, file.name)
     return target
-
-
-def clean_environment() -> dict[str, str]:
-    """Return this process' environment without what belongs to the user's own AWS and Spark."""
-    foreign = ("AWS_", "SPARK_", "PYSPARK_", "JAVA_", "HADOOP_")
-    return {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
