@@ -285,7 +285,7 @@ def _subscribed(deployed: Deployed, region: Region) -> Iterator[Callable[[], lis
     subscription = sns.subscribe(TopicArn=region.topic_arn, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
 
     def messages() -> list[dict[str, Any]]:
-        found = []
+        found: list[dict[str, Any]] = []
         while received := sqs.receive_message(
             QueueUrl=queue, WaitTimeSeconds=0 if found else 10, MaxNumberOfMessages=10
         ).get("Messages"):

@@ -97,7 +97,8 @@ class MultiRegionAccessPoint(Construct):
             self, "Policy", mrap_name=self._access_point.ref, policy=policies.document(self._statements())
         )
         self._access_point.apply_removal_policy(removal_policy)
-        # With it: of a policy that is deleted CloudFormation makes one that refuses nothing.
+        # With it: of a policy that leaves the template CloudFormation makes one that refuses nothing to its account.
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-s3-multiregionaccesspointpolicy.html
         policy.apply_removal_policy(removal_policy)
         # Another stack reads an output: no export binds the stacks, no Lambda function copies it.
         cdk.CrossStackReferences.of(self._access_point).produce(cdk.ReferenceStrength.WEAK)

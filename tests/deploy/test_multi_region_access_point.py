@@ -34,11 +34,17 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app = cdk.App(outdir=str(directory))
     home, away = (cdk.Stack(app, each, env=cdk.Environment(account=ACCOUNT, region=each)) for each in REGIONS)
     for direction in ReplicationDirection:
-        removal = {"removal_policy": cdk.RemovalPolicy.DESTROY}
         buckets = ReplicatedEncryptedBuckets(
-            home, direction.name, bucket_name_prefix=direction.value, replicas=[away], direction=direction, **removal
+            home,
+            direction.name,
+            bucket_name_prefix=direction.value,
+            replicas=[away],
+            direction=direction,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        point = MultiRegionAccessPoint(home, f"Through{direction.name}", buckets=buckets, **removal)
+        point = MultiRegionAccessPoint(
+            home, f"Through{direction.name}", buckets=buckets, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
         cdk.CfnOutput(home, OUTPUTS[direction], value=point.access_point_arn)
         if direction is ReplicationDirection.BOTH_WAYS:
             policies = {each: iam.ManagedPolicy(home, each, managed_policy_name=each) for each in PEOPLE}

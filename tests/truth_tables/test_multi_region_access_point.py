@@ -119,24 +119,42 @@ class Behind:
         self, evaluator: Evaluator, operation: str, region: str, *, principal: str, identity: list[Policy]
     ) -> bool:
         """Decide an operation through the access point while S3 has chosen this Region."""
-        asked, of_kms, said = OPERATIONS[operation]
+        action, key, context = self._asked(operation)
+        bucket, (key_arn, key_policy) = self.buckets[region], self.keys[region]
+        in_kms: Context = {"kms:ViaService": f"s3.{region}.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": bucket}
+        others = [
+            (action, f"{bucket}/{key}" if key else bucket, self.bucket_policies[region], context),
+            *((each, key_arn, key_policy, in_kms) for each in OPERATIONS[operation][1]),
+        ]
+        return self.lets_through(evaluator, operation, principal=principal, identity=identity) and all(
+            _decided(evaluator, *each, principal=principal, identity=identity) for each in others
+        )
+
+    def lets_through(self, evaluator: Evaluator, operation: str, *, principal: str, identity: list[Policy]) -> bool:
+        """Decide what is asked of the access point alone."""
+        action, key, context = self._asked(operation)
+        resource = f"{self.arn}/object/{key}" if key else self.arn
+        return _decided(evaluator, action, resource, self.policy, context, principal=principal, identity=identity)
+
+    def _asked(self, operation: str) -> tuple[str, str | None, Context]:
+        asked, _, said = OPERATIONS[operation]
         where, _, action = asked.partition(" ")
         context = {name: self.keys[HOME][0] if value == "HOME_KEY" else value for name, value in said.items()}
-        bucket, key = self.buckets[region], {"object": "orders/1", "other": "invoices/1"}.get(where)
-        key_arn, key_policy = self.keys[region]
+        return action, {"object": "orders/1", "other": "invoices/1"}.get(where), context
 
-        def decided(action: str, resource: str, policy: Policy, context: Context) -> bool:
-            request = Request(principal=principal, action=action, resource=resource, context=context)
-            return evaluator.decide(
-                request, account=ACCOUNT, identity_policies=identity, resource_policy=policy
-            ).allowed
 
-        in_kms: Context = {"kms:ViaService": f"s3.{region}.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": bucket}
-        return (
-            decided(action, f"{self.arn}/object/{key}" if key else self.arn, self.policy, context)
-            and decided(action, f"{bucket}/{key}" if key else bucket, self.bucket_policies[region], context)
-            and all(decided(each, key_arn, key_policy, in_kms) for each in of_kms)
-        )
+def _decided(
+    evaluator: Evaluator,
+    action: str,
+    resource: str,
+    policy: Policy,
+    context: Context,
+    *,
+    principal: str,
+    identity: list[Policy],
+) -> bool:
+    request = Request(principal=principal, action=action, resource=resource, context=context)
+    return evaluator.decide(request, account=ACCOUNT, identity_policies=identity, resource_policy=policy).allowed
 
 
 def with_a_region(text: str) -> str:
@@ -189,6 +207,14 @@ def test_what_passes(evaluator: Evaluator, behind: tuple[str, Behind]) -> None:
 def test_every_column_is_tried(behind: tuple[str, Behind]) -> None:
     tried = set(columns(*behind))
     assert tried == ({"one way"} if behind[0] == "ONE_WAY" else set(EXPECTED) - {"one way"})
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_it_refuses_weak_transport_by_itself(evaluator: Evaluator, behind: tuple[str, Behind], operation: str) -> None:
+    name, point = behind
+    read_only = name == "ONE_WAY" and EXPECTED["one way"][operation] == "D"
+    passes = " over " not in operation and not read_only
+    assert point.lets_through(evaluator, operation, principal=APPLICATION, identity=[FULL_ADMIN]) is passes
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
