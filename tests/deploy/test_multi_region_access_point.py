@@ -140,6 +140,16 @@ def test_who_has_rights_on_the_buckets_alone_goes_to_the_buckets(
     assert direct.get_object(Bucket=bucket(HOME), Key="orders/2")["Body"].read() == b"x"
 
 
+def test_without_a_right_on_the_keys_nothing_is_stored_or_read(aws: EmbeddedAws, point: AccessPoint) -> None:
+    keyless = aws.create_user("keyless", {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    assert point.request("PUT", "orders/keyless", body=b"x").status == 200
+    for active, passive in (REGIONS, REGIONS[::-1]):
+        point.switch({active: 100, passive: 0})
+        assert "<Key>orders/keyless</Key>" in point.request("GET", query="?list-type=2", by=keyless).text
+        assert point.request("GET", "orders/keyless", by=keyless).status == 403
+        assert point.request("PUT", "orders/keyless", by=keyless, body=b"y").status == 403
+
+
 def test_lists(people: dict[str, Credentials], point: AccessPoint) -> None:
     point.request("PUT", "orders/3", body=b"x")
     listed = point.request("GET", query="?list-type=2&prefix=orders%2F3", by=people["reader"])
