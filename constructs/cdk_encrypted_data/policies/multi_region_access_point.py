@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cdk_encrypted_data.policies import Condition, Statement
 
-# What can be asked of one and of its objects, by name: AWS shows no policy of an access point with `s3:*`. All of these
+# What can be asked of one and of its objects, by name, as in AWS's examples: none of them has `s3:*`. All of these
 # fit one in IAM's reference, which has `s3:ListBucketMultipartUploads` for buckets only.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 _LIST = ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions")
