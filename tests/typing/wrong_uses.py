@@ -10,8 +10,10 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_encrypted_data import (
     AccessLogBucket,
+    BatchReplication,
     CustomerManagedKey,
     EncryptedBucket,
+    FailureTopic,
     FleetQuotas,
     JobCode,
     MinimumTlsVersion,
@@ -19,6 +21,7 @@ from cdk_encrypted_data import (
     PerCustomerGlueJob,
     Placement,
     ReplicatedEncryptedBuckets,
+    ReplicationDestination,
     ReplicationMonitoring,
     ServerSideEncryption,
     UploadPolicy,
@@ -74,6 +77,20 @@ def monitoring_takes_buckets_numbers_and_durations(stack: cdk.Stack, buckets: Re
     ReplicationMonitoring(stack, "B", buckets=buckets.bucket_for("eu-west-1"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ReplicationMonitoring(stack, "C", buckets=buckets, pending_operations="50")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ReplicationMonitoring(stack, "D", buckets=buckets, pending_for=15)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def a_topic_of_failures_names_no_users(stack: cdk.Stack, role: iam.IRole) -> None:
+    FailureTopic(stack, "A", key_users=[role])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    FailureTopic(stack, "B", key_rotation_period=180)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    topic: str = FailureTopic(stack, "C").topic  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    print(topic)  # noqa: T201 - uses it
+
+
+def replication_elsewhere_and_of_what_is_there(stack: cdk.Stack, buckets: ReplicatedEncryptedBuckets) -> None:
+    ReplicationDestination(stack, "A", bucket_name_prefix="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ReplicationDestination(stack, "B", bucket_name_prefix="b", source_role_arns=[], key_users=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    BatchReplication(stack, "C", buckets=buckets)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    BatchReplication(stack, "D", buckets=buckets, report_buckets=["reports"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 
 
 def fleets_are_counted_in_numbers(placement: Placement) -> None:
