@@ -11,8 +11,9 @@ import pytest
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 
-from cdk_encrypted_data import FailureTopic, encrypted_topic
+from cdk_encrypted_data import FailureTopic
 from cdk_encrypted_data.policies import Statement
+from cdk_encrypted_data.policies import key as key_policy
 from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly
 from cdk_encrypted_data.proofs.proof import prove
 from tests.synthesis import new_stack, only, resources_of, template
@@ -67,7 +68,7 @@ def outcomes(directory: Path) -> set[str]:
     events.CfnRule(stack, "Rule", event_pattern={"source": ["aws.glue"]}, targets=[target])
     app.synth()
     proof = prove(Assembly.read(directory))
-    return {one.rule.id for one in (*proof.findings, *proof.undecidable)}
+    return {each.rule.id for each in proof.findings} | {each.rule.id for each in proof.undecidable}
 
 
 class TestProofs:
@@ -86,12 +87,12 @@ class TestProofs:
     def test_a_key_that_loses_events_is_found(
         self, change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        allow = encrypted_topic.key_policy.allow_service
+        allow = key_policy.allow_service
 
         def changed(*arguments: Any, **named: Any) -> Statement:  # noqa: ANN401 - passed on
             return {**allow(*arguments, **named), **change}  # type: ignore[typeddict-item]
 
-        monkeypatch.setattr(encrypted_topic.key_policy, "allow_service", changed)
+        monkeypatch.setattr(key_policy, "allow_service", changed)
         assert outcomes(tmp_path) & {"key-service-refused"}
 
 
