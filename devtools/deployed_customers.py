@@ -15,6 +15,7 @@ from rich.table import Table
 
 from devtools import clinical_data, spark
 from devtools.attempts import REFUSED, Attempt
+from devtools.embedded_aws.inbox import Inbox
 
 if TYPE_CHECKING:
     from cdk_encrypted_data_job.reading import FinishedRuns
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _RUN_ID = "jr_demo"
 _FINISHED = "finished"
+_FAILED = "failed"
 _NONE = "none"
 
 
@@ -100,7 +102,7 @@ class Deployed:
         """Make a client with the rights of the job's role."""
         return self.aws.client(service, credentials=self.credentials)
 
-    def run(self, files: Path) -> str:
+    def run(self, files: Path, *, run_id: str = _RUN_ID) -> str:
         """Run the deployed script with the deployed package and arguments; return how it ended."""
         files.mkdir()
         options = spark.settings(files, memory="2g")
@@ -108,7 +110,8 @@ class Deployed:
         options[name] = value
         script = self._fetched(self.job["Command"]["ScriptLocation"], files / "script.py")
         package = self._fetched(self.arguments["--extra-py-files"], files / "package.zip")
-        words = [word for pair in self.arguments.items() for word in pair]
+        arguments = {**self.arguments, "--JOB_RUN_ID": run_id}
+        words = [word for pair in arguments.items() for word in pair]
         environment = self.aws.environment() | {
             **spark.environment(),
             "AWS_ACCESS_KEY_ID": self.credentials.access_key_id,
@@ -125,7 +128,11 @@ class Deployed:
             text=True,
             check=False,
         )
-        return _FINISHED if done.returncode == 0 else f"failed: {done.stdout[-1000:]}{done.stderr[-1000:]}"
+        finished = done.returncode == 0
+        # As Glue ends a run, failed or not: what becomes of it is the deployed rule's.
+        state = {"jobName": self.job["Name"], "jobRunId": run_id, "state": "SUCCEEDED" if finished else "FAILED"}
+        self.aws.announce("aws.glue", "Glue Job State Change", state)
+        return _FINISHED if finished else f"{_FAILED}: {done.stdout[-1000:]}{done.stderr[-1000:]}"
 
     def _fetched(self, location: str, target: Path) -> Path:
         """Fetch what the job is made of, with the rights of the job."""
@@ -189,6 +196,48 @@ def job(deployed: Deployed, files: Path) -> list[Attempt]:
         ),
         Attempt(what="objects that aren't ciphertext", request="GetObject of each", expected=_NONE, run=clear),
     ]
+
+
+def failures(deployed: Deployed, inbox: Inbox, files: Path) -> list[Attempt]:
+    """Let a run fail, and look at what a subscriber of the topic has been told.
+
+    Args:
+        deployed: Whose job it is.
+        inbox: Subscribed to the topic before any run.
+        files: A directory for the run, not there yet.
+    """
+
+    def told() -> str:
+        found = [each["detail"] for each in inbox.take()]
+        names = {deployed.job["Name"]: deployed.source.name}
+        return ", ".join(f"{names.get(each['jobName'])}: {each['state']}" for each in found) or _NONE
+
+    def fail() -> str:
+        with deployed.aws.shut_off("secretsmanager"):
+            # Another run: the first one is finished, and would only say so.
+            return deployed.run(files, run_id=f"{_RUN_ID}_fails").partition(":")[0]
+
+    return [
+        Attempt(what="told of runs that finished", request="a subscriber of the topic", expected=_NONE, run=told),
+        Attempt(
+            what="run the job without its password",
+            request="once more, while Secrets Manager is out",
+            expected=_FAILED,
+            run=fail,
+        ),
+        Attempt(
+            what="told of the run that failed",
+            request="Glue's event, the job's rule, the topic under its key",
+            expected=f"{deployed.source.name}: FAILED",
+            run=told,
+        ),
+    ]
+
+
+def topic_of_failures(aws: EmbeddedAws) -> Inbox:
+    """Subscribe to the app's only topic."""
+    (topic,) = aws.client("sns").list_topics()["Topics"]
+    return Inbox.of(aws, topic["TopicArn"])
 
 
 def isolation(one: Deployed, other: Deployed) -> list[Attempt]:

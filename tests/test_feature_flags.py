@@ -13,12 +13,15 @@ from aws_cdk import aws_iam as iam
 
 from cdk_encrypted_data import (
     AccessLogBucket,
+    BatchReplication,
     CustomerManagedKey,
     EncryptedBucket,
+    FailureTopic,
     MultiRegionAccessPoint,
     MultiRegionKeyPair,
     ObjectEvents,
     ReplicatedEncryptedBuckets,
+    ReplicationDestination,
     ReplicationDirection,
     ReplicationMonitoring,
     ServerSideEncryption,
@@ -55,6 +58,9 @@ def everything(context: dict[str, Any]) -> dict[str, Any]:
     key = CustomerManagedKey(stack, "Key", users=[role])
     key.allow_cloudwatch_logs(log_group_name="/acme/*")
     EncryptedBucket(stack, "Closed", key=key, bucket_name_prefix="acme").grant_read(role)
+    FailureTopic(stack, "Failures")
+    roles = ["arn:aws:iam::444455556666:role/orders-replication"]
+    ReplicationDestination(stack, "Backup", bucket_name_prefix="backup", source_role_arns=roles)
     return template(stack)["Resources"]  # type: ignore[no-any-return]
 
 
@@ -77,7 +83,7 @@ def pair(context: dict[str, Any]) -> dict[str, Any]:
 
 
 def replicated(context: dict[str, Any], *, granted: bool) -> dict[str, Any]:
-    """Return the templates of buckets that replicate one way, and both ways, are watched and have one name."""
+    """Return the templates of buckets that replicate one way, and both ways, with all that is made over them."""
     app = cdk.App(context=context)
     home, *away = stacks = [
         cdk.Stack(app, region, env=cdk.Environment(account="111122223333", region=region))
@@ -91,12 +97,16 @@ def replicated(context: dict[str, Any], *, granted: bool) -> dict[str, Any]:
         )
         monitoring = ReplicationMonitoring(home, f"{direction.name}Monitoring", buckets=buckets)
         everywhere = MultiRegionAccessPoint(home, f"{direction.name}Everywhere", buckets=buckets)
+        sources = [each for each in stacks if buckets.replicates(each.region)]
+        reports = [EncryptedBucket(each, f"{direction.name}Reports") for each in sources]
+        batch = BatchReplication(home, f"{direction.name}Batch", buckets=buckets, report_buckets=reports)
         if granted:
             policy = iam.ManagedPolicy(home, f"Read{direction.name}")
             buckets.grant_read(policy)
             monitoring.grant_subscribe(policy)
             everywhere.grant_read(policy)
             everywhere.grant_read(iam.ManagedPolicy(later, f"Read{direction.name}"))
+            batch.grant_create_job(policy)
     return {stack.stack_name: template(stack) for stack in stacks}
 
 

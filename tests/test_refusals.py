@@ -11,15 +11,33 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket
+from cdk_encrypted_data import (
+    AccessLogBucket,
+    CustomerManagedKey,
+    EncryptedBucket,
+    FailureTopic,
+    JobCode,
+    PerCustomerGlueJob,
+    ReplicationDestination,
+)
 from cdk_encrypted_data.access_log_bucket import RETENTION_DAYS
-from cdk_encrypted_data.encrypted_bucket import ABORT_UPLOAD_DAYS, NONCURRENT_VERSION_DAYS
+from cdk_encrypted_data.bucket_options import ABORT_UPLOAD_DAYS, NONCURRENT_VERSION_DAYS
 from cdk_encrypted_data.managed_key import PENDING_WINDOW_DAYS, ROTATION_DAYS
+from cdk_encrypted_data.per_customer_glue_job import MAXIMUM_WORKERS, RETRIES, TIMEOUT_MINUTES
+from tests.customers.fixtures import CODE, NETWORK, customer
 from tests.synthesis import new_stack
 
 # Each example crosses into Node a few times; a slow machine is no failure.
 crossing = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
+# What a construct can't be made without.
+NEEDED: dict[type, dict[str, Any]] = {
+    PerCustomerGlueJob: {"customer": customer(), "code": CODE, **NETWORK},
+    ReplicationDestination: {
+        "bucket_name_prefix": "backup",
+        "source_role_arns": ["arn:aws:iam::444455556666:role/orders-replication"],
+    },
+}
 DURATIONS = [
     (CustomerManagedKey, "rotation_period", ROTATION_DAYS),
     (CustomerManagedKey, "pending_window", PENDING_WINDOW_DAYS),
@@ -28,6 +46,23 @@ DURATIONS = [
     (EncryptedBucket, "noncurrent_version_expiration", NONCURRENT_VERSION_DAYS),
     (EncryptedBucket, "abort_incomplete_multipart_upload_after", ABORT_UPLOAD_DAYS),
     (AccessLogBucket, "retention", RETENTION_DAYS),
+    (FailureTopic, "key_rotation_period", ROTATION_DAYS),
+    (FailureTopic, "key_pending_window", PENDING_WINDOW_DAYS),
+    (ReplicationDestination, "noncurrent_version_expiration", NONCURRENT_VERSION_DAYS),
+    (PerCustomerGlueJob, "key_rotation_period", ROTATION_DAYS),
+    (PerCustomerGlueJob, "key_pending_window", PENDING_WINDOW_DAYS),
+    (PerCustomerGlueJob, "noncurrent_version_expiration", NONCURRENT_VERSION_DAYS),
+    (PerCustomerGlueJob, "abort_incomplete_multipart_upload_after", ABORT_UPLOAD_DAYS),
+]
+# Those of keys, and all that CfnInclude writes, must be numbers in the template.
+KNOWN = [
+    (construct, argument)
+    for construct, argument, bounds in DURATIONS
+    if bounds in (ROTATION_DAYS, PENDING_WINDOW_DAYS) or construct is PerCustomerGlueJob
+]
+NUMBERS = [
+    (PerCustomerGlueJob, "maximum_workers", MAXIMUM_WORKERS),
+    (PerCustomerGlueJob, "retries", RETRIES),
 ]
 TEXTS = [
     (CustomerManagedKey, "alias_name"),
@@ -36,8 +71,31 @@ TEXTS = [
     (EncryptedBucket, "bucket_name"),
     (EncryptedBucket, "bucket_name_prefix"),
     (AccessLogBucket, "bucket_name"),
+    (ReplicationDestination, "bucket_name_prefix"),
+    (PerCustomerGlueJob, "subnet_id"),
+    (PerCustomerGlueJob, "availability_zone"),
+    (PerCustomerGlueJob, "worker_type"),
+    (PerCustomerGlueJob, "key_alias_name"),
+    (PerCustomerGlueJob, "bucket_name_prefix"),
+    (PerCustomerGlueJob, "access_log_prefix"),
 ]
-CHOICES = ["encryption", "upload_policy", "customer_provided_keys", "minimum_tls_version", "object_events"]
+CHOICES = [
+    *(
+        (EncryptedBucket, argument)
+        for argument in (
+            "encryption",
+            "upload_policy",
+            "customer_provided_keys",
+            "minimum_tls_version",
+            "object_events",
+        )
+    ),
+    *(
+        (ReplicationDestination, argument)
+        for argument in ("encryption", "delete_markers", "object_lock", "minimum_tls_version")
+    ),
+    (PerCustomerGlueJob, "glue_version"),
+]
 NO_TEXT: list[Any] = [7, 1.5, True, b"bytes", ["list"], {"a": 1}, object()]
 
 
@@ -46,7 +104,7 @@ def assert_refused(construct: type, arguments: dict[str, Any]) -> None:
     (argument,) = arguments
     stack = new_stack()
     with pytest.raises(ValueError, match=rf"^Id: {argument} is ") as caught:
-        construct(stack, "Id", **arguments)
+        construct(stack, "Id", **NEEDED.get(construct, {}) | arguments)
     message = str(caught.value)
     assert re.fullmatch(rf"Id: {argument} is .+; allowed: [^;]+; .+", message, re.DOTALL), message
     assert not message.endswith(".")
@@ -71,7 +129,7 @@ class TestDurations:
         self, construct: type, argument: str, bounds: tuple[int, int], data: st.DataObject
     ) -> None:
         days = data.draw(st.integers(*bounds) | st.sampled_from(bounds))
-        construct(new_stack(), "Id", **{argument: cdk.Duration.days(days)})
+        construct(new_stack(), "Id", **NEEDED.get(construct, {}), **{argument: cdk.Duration.days(days)})
 
     def test_not_whole_days(self, construct: type, argument: str, bounds: tuple[int, int]) -> None:
         assert_refused(construct, {argument: cdk.Duration.hours(bounds[0] * 24 + 1)})
@@ -82,8 +140,47 @@ class TestDurations:
         assert_refused(construct, {argument: value})
 
 
-@pytest.mark.parametrize(("construct", "argument"), [(each, argument) for each, argument, _ in DURATIONS[:4]])
-def test_days_of_a_key_that_only_a_deployment_knows(construct: type, argument: str) -> None:
+@pytest.mark.parametrize(("construct", "argument", "bounds"), NUMBERS)
+class TestNumbers:
+    @crossing
+    @given(data=st.data())
+    def test_outside_the_bounds(
+        self, construct: type, argument: str, bounds: tuple[int, int], data: st.DataObject
+    ) -> None:
+        minimum, maximum = bounds
+        assert_refused(
+            construct, {argument: data.draw(st.integers(max_value=minimum - 1) | st.integers(min_value=maximum + 1))}
+        )
+
+    @crossing
+    @given(data=st.data())
+    def test_within_the_bounds(
+        self, construct: type, argument: str, bounds: tuple[int, int], data: st.DataObject
+    ) -> None:
+        number = data.draw(st.integers(*bounds) | st.sampled_from(bounds))
+        construct(new_stack(), "Id", **NEEDED[construct], **{argument: number})
+
+    @pytest.mark.parametrize("value", [True, 2.5, "3", None])
+    def test_no_number(self, construct: type, argument: str, bounds: tuple[int, int], value: object) -> None:
+        assert bounds
+        assert_refused(construct, {argument: value})
+
+
+class TestTimeouts:
+    @crossing
+    @given(st.integers(1, TIMEOUT_MINUTES[0] * 60 - 1) | st.integers(TIMEOUT_MINUTES[1] * 60 + 1, 10**7))
+    def test_outside_the_bounds(self, seconds: int) -> None:
+        assert_refused(PerCustomerGlueJob, {"timeout": cdk.Duration.seconds(seconds)})
+
+    @crossing
+    @given(st.integers(*TIMEOUT_MINUTES) | st.sampled_from(TIMEOUT_MINUTES))
+    def test_within_the_bounds(self, minutes: int) -> None:
+        timeout = cdk.Duration.minutes(minutes)
+        PerCustomerGlueJob(new_stack(), "Id", **NEEDED[PerCustomerGlueJob], timeout=timeout)
+
+
+@pytest.mark.parametrize(("construct", "argument"), KNOWN)
+def test_days_that_only_a_deployment_knows(construct: type, argument: str) -> None:
     days = cdk.CfnParameter(new_stack(), "Days", type="Number").value_as_number
     assert_refused(construct, {argument: cdk.Duration.days(days)})
 
@@ -94,13 +191,16 @@ def test_no_text(construct: type, argument: str, value: object) -> None:
     assert_refused(construct, {argument: value})
 
 
-@pytest.mark.parametrize("argument", CHOICES)
+@pytest.mark.parametrize(("construct", "argument"), CHOICES)
 @pytest.mark.parametrize("value", ["SSE_KMS", "aws:kms", None, True, 1.2, cdk.RemovalPolicy.RETAIN])
-def test_no_choice(argument: str, value: object) -> None:
-    assert_refused(EncryptedBucket, {argument: value})
+def test_no_choice(construct: type, argument: str, value: object) -> None:
+    assert_refused(construct, {argument: value})
 
 
-@pytest.mark.parametrize("construct", [CustomerManagedKey, EncryptedBucket, AccessLogBucket])
+@pytest.mark.parametrize(
+    "construct",
+    [CustomerManagedKey, EncryptedBucket, AccessLogBucket, FailureTopic, ReplicationDestination, PerCustomerGlueJob],
+)
 @pytest.mark.parametrize("value", [cdk.RemovalPolicy.SNAPSHOT, "retain", None])
 def test_no_removal_policy(construct: type, value: object) -> None:
     assert_refused(construct, {"removal_policy": value})
@@ -161,10 +261,59 @@ def test_bucket_arns(arns: object) -> None:
     assert_refused(CustomerManagedKey, {"bucket_arns": arns})
 
 
-@pytest.mark.parametrize("argument", ["cors", "lifecycle_rules"])
+@pytest.mark.parametrize(
+    ("construct", "argument"),
+    [
+        (EncryptedBucket, "cors"),
+        (EncryptedBucket, "lifecycle_rules"),
+        (ReplicationDestination, "lifecycle_rules"),
+        (ReplicationDestination, "source_role_arns"),
+        (PerCustomerGlueJob, "security_group_ids"),
+    ],
+)
 @pytest.mark.parametrize("value", [None, 7, "abc", [1], [None], iter(())], ids=repr)
-def test_no_list(argument: str, value: object) -> None:
-    assert_refused(EncryptedBucket, {argument: value})
+def test_no_list(construct: type, argument: str, value: object) -> None:
+    assert_refused(construct, {argument: value})
+
+
+@pytest.mark.parametrize(
+    ("construct", "argument"),
+    [
+        (EncryptedBucket, "access_log_bucket"),
+        (ReplicationDestination, "access_log_bucket"),
+        (PerCustomerGlueJob, "access_log_bucket"),
+        (PerCustomerGlueJob, "customer"),
+        (PerCustomerGlueJob, "code"),
+        (PerCustomerGlueJob, "failure_topic"),
+    ],
+)
+@pytest.mark.parametrize("value", ["acme", 7, ["acme"]], ids=repr)
+def test_no_construct_or_value_of_ours(construct: type, argument: str, value: object) -> None:
+    assert_refused(construct, {argument: value})
+
+
+class TestJobCode:
+    @given(st.text(max_size=60).filter(lambda text: not re.match(r"s3://[a-z0-9]", text) and "${Token[" not in text))
+    def test_what_is_no_object(self, location: str) -> None:
+        given: list[tuple[str, dict[str, Any]]] = [
+            ("script", {"script": location}),
+            ("rules", {"rules": {"clinical-trials": location}}),
+            ("packages", {"packages": [location]}),
+        ]
+        for argument, arguments in given:
+            with pytest.raises(ValueError, match=rf"^JobCode: {argument} is ") as caught:
+                JobCode(**{"script": CODE.script, "rules": CODE.rules, **arguments})
+            assert re.fullmatch(r"JobCode: .+; allowed: [^;]+; .+[^.]", str(caught.value), re.DOTALL)
+
+    @given(st.from_regex(r"s3://[a-z0-9][a-z0-9-]{1,61}[a-z0-9]/[A-Za-z0-9_/=-]{1,40}\.zip", fullmatch=True))
+    def test_objects(self, location: str) -> None:
+        code = JobCode(script=location, rules={"clinical-trials": location}, packages=[location])
+        assert code.objects("clinical-trials") == [location] * 3
+
+    @given(st.text(max_size=40).filter(lambda text: "==" not in text and not text.endswith(".whl")))
+    def test_modules_without_their_version(self, module: str) -> None:
+        with pytest.raises(ValueError, match=r"^JobCode: modules is "):
+            JobCode(script=CODE.script, rules=CODE.rules, modules=[module])
 
 
 @pytest.mark.parametrize(
@@ -175,6 +324,10 @@ def test_no_list(argument: str, value: object) -> None:
         (CustomerManagedKey, "bucket_arns"),
         (EncryptedBucket, "key_administrators"),
         (EncryptedBucket, "key_users"),
+        (FailureTopic, "key_administrators"),
+        (ReplicationDestination, "key_administrators"),
+        (PerCustomerGlueJob, "key_administrators"),
+        (PerCustomerGlueJob, "key_users"),
     ],
 )
 @pytest.mark.parametrize("value", [None, 7, "arn:aws:iam::111122223333:role/application", [None]], ids=repr)

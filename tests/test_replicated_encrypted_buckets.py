@@ -46,6 +46,7 @@ from cdk_encrypted_data.validation import BUCKETS
 ACCOUNT = "111122223333"
 REGIONS = ("eu-central-1", "eu-west-1", "us-east-1")
 HOME, AWAY, FAR = REGIONS
+FIVE_REGIONS = (*REGIONS, "ap-southeast-2", "ca-central-1")
 TAGS = {"class": "public", "owner": "acme"}
 
 BOTH_WAYS = ReplicationDirection.BOTH_WAYS
@@ -205,6 +206,20 @@ class TestProofs:
     @pytest.mark.parametrize("shape", SHAPES)
     def test_nothing_is_found_and_nothing_undecided(self, shape: str) -> None:
         assert set(Buckets(*REGIONS, **SHAPES[shape]).outcomes()) == CHOSEN.get(shape, set())
+
+    @pytest.mark.parametrize("direction", ReplicationDirection)
+    @pytest.mark.parametrize("number", [2, 5])
+    def test_nor_with_fewer_or_more_regions(self, number: int, direction: ReplicationDirection, tmp_path: Path) -> None:
+        regions = FIVE_REGIONS[:number]
+        buckets = Buckets(*regions, scope=cdk.App(outdir=str(tmp_path)), direction=direction)
+        found = buckets.templates()
+        roles = [role for each in found.values() for role in of_kind(each, "AWS::IAM::Role") if "s3.amaz" in str(role)]
+        assert len(roles) == (1 if direction is ReplicationDirection.ONE_WAY else number)
+        for region in regions:
+            others = tuple(each for each in regions if each != region)
+            replicates = direction is BOTH_WAYS or region == HOME
+            assert buckets.buckets.destinations_of(region) == (others if replicates else ())
+        assert outcomes(str(tmp_path)) == []
 
     def test_with_grants_logs_events_and_a_pair_of_keys(self) -> None:
         app = cdk.App()

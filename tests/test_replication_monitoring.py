@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +14,23 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_notifications as notifications
 from aws_cdk import aws_sns as sns
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cdk_encrypted_data import ObjectEvents, ReplicationDirection, ReplicationMonitoring, ReplicationTime
 from cdk_encrypted_data.policies import Condition, Statement
 from cdk_encrypted_data.policies import key as key_policy
-from tests.test_replicated_encrypted_buckets import ACCOUNT, AWAY, FAR, HOME, REGIONS, Buckets, of_kind, stack_in
+from tests.test_replicated_encrypted_buckets import (
+    ACCOUNT,
+    AWAY,
+    FAR,
+    FIVE_REGIONS,
+    HOME,
+    REGIONS,
+    Buckets,
+    of_kind,
+    stack_in,
+)
 
 BOTH_WAYS = ReplicationDirection.BOTH_WAYS
 IN_TIME = ReplicationTime.WITHIN_15_MINUTES
@@ -114,6 +127,13 @@ class TestWhatIsWatchedWhere:
         ids = {region: [each for each in whole["Resources"] if "Monitoring" in each] for region, whole in found.items()}
         assert ids == LOGICAL_IDS
 
+    def test_an_administrator_in_a_partition_that_only_a_deployment_knows(self) -> None:
+        administrator = iam.ArnPrincipal(f"arn:{cdk.Aws.PARTITION}:iam::{ACCOUNT}:role/administrator")
+        for template in Monitored(watch={"key_administrators": [administrator]}).templates().values():
+            named = f"'arn:', {{'Ref': 'AWS::Partition'}}, ':iam::{ACCOUNT}:role/administrator'"
+            # Who administers, and who doesn't use it.
+            assert str(template).count(named) == 2
+
 
 LOGICAL_IDS = {
     HOME: [
@@ -184,6 +204,18 @@ class TestProofs:
         monitored.monitoring.grant_subscribe(iam.ManagedPolicy(monitored.home, "Subscribers"))
         assert monitored.outcomes() == []
 
+    @pytest.mark.parametrize("direction", ReplicationDirection)
+    @pytest.mark.parametrize("number", [2, 5])
+    def test_nor_with_fewer_or_more_regions(self, number: int, direction: ReplicationDirection) -> None:
+        regions = FIVE_REGIONS[:number]
+        monitored = Monitored(*regions, direction=direction, replication_time=IN_TIME)
+        sources = regions if direction is BOTH_WAYS else regions[:1]
+        pairs = [(source, other) for source in sources for other in regions if other != source]
+        # Of each pair: what failed, what waits, how far behind.
+        assert len(monitored.monitoring.alarms) == 3 * len(pairs)
+        assert monitored.monitoring.regions == regions
+        assert monitored.outcomes() == []
+
     @pytest.mark.parametrize("service", ["s3.amazonaws.com", "cloudwatch.amazonaws.com"])
     def test_a_key_that_leaves_a_publisher_out_is_found(self, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
         def another(name: str, *, actions: Sequence[str], condition: Condition) -> Statement:
@@ -246,6 +278,15 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+crossing = settings(deadline=None, max_examples=40)
+
+
+@functools.cache
+def unwatched() -> Buckets:
+    """Buckets for all refusals: none of them makes anything."""
+    return Buckets()
+
+
 class TestRefusals:
     @pytest.mark.parametrize(("argument", "arguments"), REFUSED)
     def test_one_by_one(self, argument: str, arguments: dict[str, Any]) -> None:
@@ -254,6 +295,33 @@ class TestRefusals:
             ReplicationMonitoring(buckets.home, "Monitoring", **{"buckets": buckets.buckets, **arguments})
         assert not isinstance(caught.value, jsii.errors.JSIIError)
         assert buckets.home.node.try_find_child("Monitoring") is None
+
+    @crossing
+    @given(st.integers(max_value=0) | st.integers(min_value=10**9 + 1))
+    def test_any_number_outside_the_bounds(self, number: int) -> None:
+        self.refuses("pending_operations", number)
+
+    @crossing
+    @given(
+        st.sampled_from(["pending_for", "maximum_latency"]),
+        st.integers(0, 10**6).filter(lambda seconds: seconds % 60 or not 60 <= seconds <= 86_400),
+    )
+    def test_any_time_outside_the_bounds(self, argument: str, seconds: int) -> None:
+        self.refuses(argument, cdk.Duration.seconds(seconds))
+
+    def refuses(self, argument: str, value: object) -> None:
+        made = unwatched()
+        with pytest.raises(ValueError, match=rf"^Monitoring: {argument} is .+; allowed: [^;]+; .+[^.]$"):
+            ReplicationMonitoring(made.home, "Monitoring", buckets=made.buckets, **{argument: value})  # type: ignore[arg-type]
+        assert made.home.node.try_find_child("Monitoring") is None
+
+    @pytest.mark.parametrize(("operations", "minutes"), [(1, 1), (10**9, 1440)])
+    def test_the_bounds_themselves(self, operations: int, minutes: int) -> None:
+        time = cdk.Duration.minutes(minutes)
+        watch = {"pending_operations": operations, "pending_for": time, "maximum_latency": time}
+        found = alarms(Monitored(watch=watch).templates()[AWAY])
+        assert found["OperationsPendingReplication", HOME, AWAY]["Threshold"] == operations
+        assert found["ReplicationLatency", HOME, AWAY]["Threshold"] == minutes * 60
 
     def test_buckets_that_are_watched_already(self) -> None:
         monitored = Monitored()

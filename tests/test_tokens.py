@@ -8,7 +8,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-from cdk_encrypted_data import AccessLogBucket, CustomerManagedKey, EncryptedBucket
+from cdk_encrypted_data import (
+    AccessLogBucket,
+    CustomerManagedKey,
+    EncryptedBucket,
+    FailureTopic,
+    ReplicationDestination,
+)
 from tests.synthesis import new_stack, template
 
 
@@ -42,11 +48,19 @@ def test_every_text() -> None:
     bucket.grant_read_to_service(token("Reader"), source_arns=[token("ReaderSource")])
     EncryptedBucket(stack, "Prefixed", bucket_name_prefix=token("Prefix"))
     EncryptedBucket(stack, "Existing", key=kms.Key.from_key_arn(stack, "ExistingKey", token("KeyArn")))
+    FailureTopic(stack, "Failures", key_administrators=[iam.ArnPrincipal(token("TopicAdministratorArn"))])
+    ReplicationDestination(
+        stack,
+        "Backup",
+        bucket_name_prefix=token("BackupPrefix"),
+        source_role_arns=["arn:aws:iam::444455556666:role/orders-replication"],
+        key_administrators=[iam.ArnPrincipal(token("BackupAdministratorArn"))],
+    )
 
     synthesized = template(stack)
     resources = json.dumps(synthesized["Resources"])
     names = [name for name in synthesized["Parameters"] if name != "BootstrapVersion"]
-    assert len(names) == 17
+    assert len(names) == 20
     assert [name for name in names if json.dumps({"Ref": name}) not in resources] == []
 
 
@@ -55,4 +69,8 @@ def test_durations() -> None:
     days = cdk.Duration.days(cdk.CfnParameter(stack, "Days", type="Number").value_as_number)
     EncryptedBucket(stack, "Data", noncurrent_version_expiration=days, abort_incomplete_multipart_upload_after=days)
     AccessLogBucket(stack, "Logs", retention=days)
-    assert json.dumps(template(stack)["Resources"]).count('{"Ref": "Days"}') == 3
+    roles = ["arn:aws:iam::444455556666:role/orders-replication"]
+    ReplicationDestination(
+        stack, "Backup", bucket_name_prefix="backup", source_role_arns=roles, noncurrent_version_expiration=days
+    )
+    assert json.dumps(template(stack)["Resources"]).count('{"Ref": "Days"}') == 4

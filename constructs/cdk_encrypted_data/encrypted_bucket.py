@@ -17,6 +17,13 @@ from constructs import Construct, IValidation
 
 from cdk_encrypted_data import names, policies, validation
 from cdk_encrypted_data.access_log_bucket import AccessLogBucket
+from cdk_encrypted_data.bucket_options import (
+    DEFAULT_ABORT_UPLOAD_DAYS,
+    DEFAULT_NONCURRENT_VERSION_DAYS,
+    RETENTION,
+    check_access_logs,
+    check_storage,
+)
 from cdk_encrypted_data.choices import (
     CustomerProvidedKeys,
     MinimumTlsVersion,
@@ -30,17 +37,6 @@ from cdk_encrypted_data.managed_key import ManagedKey, check_options
 from cdk_encrypted_data.policies import access
 from cdk_encrypted_data.policies import bucket as bucket_policy
 from cdk_encrypted_data.policies import key as key_policy
-
-NONCURRENT_VERSION_DAYS = (1, 36_500)
-"""How long non-current versions may be kept, in days."""
-
-ABORT_UPLOAD_DAYS = (1, 365)
-"""How long an incomplete multipart upload may be kept, in days."""
-
-DEFAULT_NONCURRENT_VERSION_DAYS = 90
-DEFAULT_ABORT_UPLOAD_DAYS = 7
-
-_RETENTION = "Retention"
 
 _L2_ENCRYPTION = {
     ServerSideEncryption.SSE_KMS: s3.BucketEncryption.KMS,
@@ -140,7 +136,7 @@ class EncryptedBucket(Construct):
             ValueError: If an argument is out of bounds, or two contradict each other.
         """
         validation.check_choice(id, "encryption", encryption, ServerSideEncryption)
-        check_options_of_storage(
+        check_storage(
             id,
             upload_policy=upload_policy,
             customer_provided_keys=customer_provided_keys,
@@ -443,73 +439,12 @@ class NoOtherNotifications:
         return [message]
 
 
-def check_options_of_storage(
-    owner: str,
-    *,
-    upload_policy: object,
-    customer_provided_keys: object,
-    minimum_tls_version: object,
-    noncurrent_version_expiration: cdk.Duration | None,
-    abort_incomplete_multipart_upload_after: cdk.Duration | None,
-    lifecycle_rules: Sequence[s3.LifecycleRule],
-    cors: Sequence[s3.CorsRule],
-    object_events: object,
-    removal_policy: object,
-) -> None:
-    """Refuse options that no bucket can have, whatever its name and key."""
-    validation.check_choice(owner, "upload_policy", upload_policy, UploadPolicy)
-    validation.check_choice(owner, "customer_provided_keys", customer_provided_keys, CustomerProvidedKeys)
-    validation.check_choice(owner, "minimum_tls_version", minimum_tls_version, MinimumTlsVersion)
-    validation.check_choice(owner, "object_events", object_events, ObjectEvents)
-    validation.check_list(
-        owner, "lifecycle_rules", lifecycle_rules, s3.LifecycleRule, allowed="a list of s3.LifecycleRule"
-    )
-    validation.check_list(owner, "cors", cors, s3.CorsRule, allowed="a list of s3.CorsRule")
-    validation.check_days(
-        owner, "noncurrent_version_expiration", noncurrent_version_expiration, NONCURRENT_VERSION_DAYS
-    )
-    validation.check_days(
-        owner, "abort_incomplete_multipart_upload_after", abort_incomplete_multipart_upload_after, ABORT_UPLOAD_DAYS
-    )
-    validation.check_removal_policy(owner, "removal_policy", removal_policy)
-    _check_rule_ids(owner, lifecycle_rules)
-
-
-def check_access_logs(owner: str, log_bucket: AccessLogBucket | None, prefix: str | None, scope: Construct) -> None:
-    """Refuse a log bucket that S3 couldn't deliver to, and a prefix without one."""
-    if log_bucket is not None:
-        validation.check_instance(owner, "access_log_bucket", log_bucket, AccessLogBucket, allowed="an AccessLogBucket")
-        validation.check_same_environment(
-            owner, "access_log_bucket", cdk.Stack.of(log_bucket), here=cdk.Stack.of(scope)
-        )
-    elif prefix is not None:
-        raise validation.refusal(
-            owner,
-            "access_log_prefix",
-            got=prefix,
-            allowed="no prefix without access_log_bucket",
-            remedy="pass the log bucket as well, or leave the prefix out",
-        )
-
-
 def _check_key_options(id: str, options: dict[str, object], encryption: ServerSideEncryption) -> None:  # noqa: A002
     for argument, value in options.items():
         if argument != "key":
             validation.check_not_both(id, argument, value, other="key", other_value=options["key"])
         if encryption is ServerSideEncryption.SSE_S3:
             validation.check_not_both(id, argument, value, other="SSE_S3", other_value=encryption)
-
-
-def _check_rule_ids(id: str, rules: Sequence[s3.LifecycleRule]) -> None:  # noqa: A002
-    ids = [_RETENTION, *(rule.id for rule in rules)]
-    if None in ids or len(set(ids)) < len(ids):
-        raise validation.refusal(
-            id,
-            "lifecycle_rules",
-            got=ids[1:],
-            allowed=f"rules with ids that differ from each other and from {_RETENTION}",
-            remedy="give each an id of its own: S3 knows a rule by it",
-        )
 
 
 def _blocked(customer_provided_keys: CustomerProvidedKeys) -> s3.BlockedEncryptionType:
@@ -529,7 +464,7 @@ def _retention(expiration: cdk.Duration | None, abort_after: cdk.Duration | None
     if expiration is None and abort_after is None:
         return _default_retention()
     return s3.LifecycleRule(
-        id=_RETENTION,
+        id=RETENTION,
         noncurrent_version_expiration=expiration or days(DEFAULT_NONCURRENT_VERSION_DAYS),
         abort_incomplete_multipart_upload_after=abort_after or days(DEFAULT_ABORT_UPLOAD_DAYS),
         # A delete marker of which no version is left hides nothing and keeps the bucket from being deleted.

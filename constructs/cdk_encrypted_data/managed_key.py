@@ -162,16 +162,17 @@ def check_options(
     owner: str,
     scope: Construct,
     *,
-    administrators: object,
-    users: object,
-    alias_name: object,
-    rotation_period: cdk.Duration | None,
-    pending_window: cdk.Duration | None,
+    administrators: object = (),
+    users: object = (),
+    alias_name: object = None,
+    rotation_period: cdk.Duration | None = None,
+    pending_window: cdk.Duration | None = None,
     prefix: str = "",
 ) -> tuple[list[str], list[str]]:
     """Refuse options that a key can't have; return the ARNs of its administrators and of its users.
 
-    ``prefix`` is what the options are called by where they are given: ``key_`` at a bucket.
+    What a construct doesn't offer, it leaves out. ``prefix`` is what the options are called by where they are given:
+    ``key_`` at a bucket.
     """
     validation.check_optional_text(owner, f"{prefix}alias_name", alias_name, validation.ALIAS_NAME)
     validation.check_known_days(owner, f"{prefix}rotation_period", rotation_period, ROTATION_DAYS)

@@ -19,16 +19,16 @@ from constructs import Construct
 
 from cdk_encrypted_data import customer_template, names, validation
 from cdk_encrypted_data.access_log_bucket import AccessLogBucket
-from cdk_encrypted_data.choices import GlueVersion
-from cdk_encrypted_data.customer_template import OUTPUT, Options
-from cdk_encrypted_data.customers import Customer
-from cdk_encrypted_data.encrypted_bucket import (
+from cdk_encrypted_data.bucket_options import (
     ABORT_UPLOAD_DAYS,
     DEFAULT_ABORT_UPLOAD_DAYS,
     DEFAULT_NONCURRENT_VERSION_DAYS,
     NONCURRENT_VERSION_DAYS,
     check_access_logs,
 )
+from cdk_encrypted_data.choices import GlueVersion
+from cdk_encrypted_data.customer_template import OUTPUT, Options
+from cdk_encrypted_data.customers import Customer
 from cdk_encrypted_data.interned import pseudo_parameters
 from cdk_encrypted_data.job_code import JobCode
 from cdk_encrypted_data.managed_key import check_key_grantee, check_options

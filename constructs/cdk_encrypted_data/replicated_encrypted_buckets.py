@@ -13,6 +13,7 @@ from constructs import Construct
 
 from cdk_encrypted_data import policies, validation
 from cdk_encrypted_data.access_log_bucket import AccessLogBucket
+from cdk_encrypted_data.bucket_options import check_storage
 from cdk_encrypted_data.bucket_replication import BucketReplication
 from cdk_encrypted_data.choices import (
     CustomerProvidedKeys,
@@ -25,7 +26,7 @@ from cdk_encrypted_data.choices import (
     ServerSideEncryption,
     UploadPolicy,
 )
-from cdk_encrypted_data.encrypted_bucket import EncryptedBucket, check_options_of_storage
+from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
 from cdk_encrypted_data.interned import pseudo_parameters
 from cdk_encrypted_data.managed_key import check_options
 from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
@@ -153,7 +154,7 @@ class ReplicatedEncryptedBuckets(Construct):
             validation.check_instance(
                 id, "replica_storage_class", replica_storage_class, s3.StorageClass, allowed=allowed
             )
-        check_options_of_storage(
+        check_storage(
             id,
             upload_policy=upload_policy,
             customer_provided_keys=customer_provided_keys,
@@ -175,8 +176,6 @@ class ReplicatedEncryptedBuckets(Construct):
             id,
             scope,
             administrators=key_administrators,
-            users=(),
-            alias_name=None,
             rotation_period=key_rotation_period,
             pending_window=key_pending_window,
             prefix="key_",

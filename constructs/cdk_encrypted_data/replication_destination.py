@@ -11,10 +11,12 @@ from constructs import Construct
 
 from cdk_encrypted_data import validation
 from cdk_encrypted_data.access_log_bucket import AccessLogBucket
+from cdk_encrypted_data.bucket_options import check_access_logs, check_storage
 from cdk_encrypted_data.choices import DeleteMarkers, MinimumTlsVersion, ObjectLock, ServerSideEncryption
 from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
 from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
 from cdk_encrypted_data.interned import pseudo_parameters
+from cdk_encrypted_data.managed_key import check_options
 from cdk_encrypted_data.policies import replication
 
 
@@ -85,7 +87,15 @@ class ReplicationDestination(Construct):
         stack = cdk.Stack.of(scope)
         _check_roles(id, source_role_arns, stack.account)
         validation.check_name_length(id, "bucket_name_prefix", bucket_name_prefix, stack.region)
-        validation.check_removal_policy(id, "removal_policy", removal_policy)
+        check_storage(
+            id,
+            minimum_tls_version=minimum_tls_version,
+            noncurrent_version_expiration=noncurrent_version_expiration,
+            lifecycle_rules=lifecycle_rules,
+            removal_policy=removal_policy,
+        )
+        check_options(id, scope, administrators=key_administrators, prefix="key_")
+        check_access_logs(id, access_log_bucket, None, scope)
 
         super().__init__(scope, id)
         here = pseudo_parameters()

@@ -9,18 +9,15 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk_encrypted_data import names, policies, validation
+from cdk_encrypted_data import policies, validation
 from cdk_encrypted_data.choices import ReplicationTime
 from cdk_encrypted_data.encrypted_bucket import NoOtherNotifications
+from cdk_encrypted_data.encrypted_topic import EncryptedTopic, Publisher, check_key_options
 from cdk_encrypted_data.interned import pseudo_parameters
-from cdk_encrypted_data.managed_key import ManagedKey, check_options
-from cdk_encrypted_data.policies import key as key_policy
-from cdk_encrypted_data.policies import topic as topic_policy
 from cdk_encrypted_data.policies.replication import Place
 from cdk_encrypted_data.replicated_encrypted_buckets import ReplicatedEncryptedBuckets
 
@@ -31,7 +28,6 @@ MINUTES = (1, 1440)
 """How long something may last before an alarm: CloudWatch looks back over a day at most."""
 
 _PART = "ReplicationMonitoring"
-_S3, _CLOUDWATCH = "S3", "CloudWatch"
 _EVENTS = "s3:Replication:*"
 
 
@@ -97,17 +93,14 @@ class ReplicationMonitoring(Construct):
             validation.check_minutes(id, "maximum_latency", maximum_latency, MINUTES)
         elif buckets.replication.replication_time is ReplicationTime.WITHIN_15_MINUTES:
             maximum_latency = cdk.Duration.minutes(15)
-        administrators, _ = check_options(
+        administrators = check_key_options(
             id,
             buckets,
-            administrators=key_administrators,
-            users=(),
-            alias_name=None,
-            rotation_period=key_rotation_period,
-            pending_window=key_pending_window,
-            prefix="key_",
+            key_administrators=key_administrators,
+            key_rotation_period=key_rotation_period,
+            key_pending_window=key_pending_window,
+            removal_policy=removal_policy,
         )
-        validation.check_removal_policy(id, "removal_policy", removal_policy)
         _check_not_watched(id, buckets)
 
         super().__init__(scope, id)
@@ -189,7 +182,7 @@ class ReplicationMonitoring(Construct):
         return functools.reduce(iam.Grant.combine, grants)
 
 
-class _RegionalMonitoring(Construct):
+class _RegionalMonitoring(EncryptedTopic):
     """A topic, its key, and the alarms whose metrics are published in this Region."""
 
     def __init__(
@@ -202,46 +195,36 @@ class _RegionalMonitoring(Construct):
         key_pending_window: cdk.Duration | None,
         removal_policy: cdk.RemovalPolicy,
     ) -> None:
-        # With its bucket, whichever stack that is in: so nobody else watches that bucket, and the ids are the same.
-        super().__init__(buckets.bucket_for(region), _PART)
-        self._buckets = buckets
-        self._region = region
-        self._place = buckets.place_of(region)
-        self.alarms: list[cloudwatch.Alarm] = []
         here = pseudo_parameters()
+        place = buckets.place_of(region)
         # Not by their names, which CloudFormation makes: the alarms need the topic.
         alarms = f"arn:{here.partition}:cloudwatch:{here.region}:{here.account}:alarm:*"
-        publishers = {_CLOUDWATCH: policies.source_condition([alarms], here.account)}
+        publishers = [
+            Publisher("CloudWatch", "cloudwatch.amazonaws.com", policies.source_condition([alarms], here.account))
+        ]
         if buckets.replicates(region):
-            publishers[_S3] = policies.source_condition([self._place.bucket_arn], here.account)
-        key = _TopicKey(
-            self,
-            "Key",
+            source = policies.source_condition([place.bucket_arn], here.account)
+            publishers.append(Publisher("S3", "s3.amazonaws.com", source))
+        # With its bucket, whichever stack that is in: so nobody else watches that bucket, and the ids are the same.
+        super().__init__(
+            buckets.bucket_for(region),
+            _PART,
             publishers=publishers,
-            administrators=key_administrators,
-            rotation_period=key_rotation_period,
-            pending_window=key_pending_window,
+            subject="replication",
+            key_administrators=key_administrators,
+            key_rotation_period=key_rotation_period,
+            key_pending_window=key_pending_window,
             removal_policy=removal_policy,
         )
-        self.topic = sns.Topic(self, "Topic", master_key=key.key)
-        resource = self.topic.node.default_child
-        assert isinstance(resource, sns.CfnTopic)  # noqa: S101 - for type checkers: the CDK made it
+        self._buckets = buckets
+        self._region = region
+        self._place = place
+        self.alarms: list[cloudwatch.Alarm] = []
         # Another stack reads an output: no export binds the stacks, no Lambda function copies it.
-        cdk.CrossStackReferences.of(resource).produce(cdk.ReferenceStrength.WEAK)
-        self.topic_arn = resource.ref
-        statements = [
-            *(
-                topic_policy.allow_publishing(
-                    f"AllowPublishingBy{publisher}", self.topic_arn, service=_service(publisher), condition=condition
-                )
-                for publisher, condition in publishers.items()
-            ),
-            *topic_policy.refuse_plain_http(self.topic_arn),
-        ]
-        # By the L2, which writes whatever else is added into the same policy: a topic has one.
-        added = [self.topic.add_to_resource_policy(iam.PolicyStatement.from_json(each)) for each in statements]
-        if _S3 in publishers:
-            self._notify(after=added[0])
+        cdk.CrossStackReferences.of(self._resource).produce(cdk.ReferenceStrength.WEAK)
+        self.topic_arn = self._resource.ref
+        if buckets.replicates(region):
+            self._notify()
 
     def watch_failures(self, destination: Place) -> None:
         """Tell of replicas that failed. AWS publishes that in the source's Region, and only when something failed."""
@@ -279,7 +262,7 @@ class _RegionalMonitoring(Construct):
         )
         alarm.add_ok_action(actions.SnsAction(self.topic))
 
-    def _notify(self, *, after: iam.AddToResourcePolicyResult) -> None:
+    def _notify(self) -> None:
         bucket = self._buckets.bucket_for(self._region)
         resource = bucket.bucket.node.default_child
         assert isinstance(resource, s3.CfnBucket)  # noqa: S101 - for type checkers: the CDK made it
@@ -288,8 +271,7 @@ class _RegionalMonitoring(Construct):
             "NotificationConfiguration.TopicConfigurations", [{"Event": _EVENTS, "Topic": self.topic_arn}]
         )
         # S3 publishes a first message at once and refuses a topic that doesn't take it.
-        assert after.policy_dependable is not None  # noqa: S101 - for type checkers: a topic has a policy
-        resource.node.add_dependency(after.policy_dependable)
+        resource.node.add_dependency(self._policy)
         self.node.add_validation(NoOtherNotifications(bucket.bucket, "its replication is monitored"))
 
     def _metric(
@@ -331,57 +313,6 @@ class _RegionalMonitoring(Construct):
         alarm.add_alarm_action(actions.SnsAction(self.topic))
         self.alarms.append(alarm)
         return alarm
-
-
-class _TopicKey(ManagedKey):
-    """The key of a topic: for the services that publish to it, and nobody else."""
-
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,  # noqa: A002 - the CDK's name for it
-        *,
-        publishers: Mapping[str, policies.Condition],
-        administrators: list[str],
-        rotation_period: cdk.Duration | None,
-        pending_window: cdk.Duration | None,
-        removal_policy: cdk.RemovalPolicy,
-    ) -> None:
-        super().__init__(scope, id, administrators=administrators, users=(), bucket_arns=())
-        here = pseudo_parameters()
-        statements = [
-            *key_policy.administration(here.account_root_arn, administrators=administrators),
-            # SNS opens messages with the publisher's permission; those who get them need none.
-            *(
-                key_policy.allow_service(_service(publisher), actions=key_policy.WRITE_ACTIONS, condition=condition)
-                for publisher, condition in publishers.items()
-            ),
-            *key_policy.refuse_grants_to_people(),
-        ]
-        self._policy = iam.PolicyDocument(
-            statements=[iam.PolicyStatement.from_json(each) for each in statements], minimize=False
-        )
-        path = self.to_string()
-        self._key: kms.Key = kms.Key(
-            self,
-            "Resource",
-            alias=names.alias_name(path, stack_name=here.stack_name),
-            description=f"Encrypts what {names.readable(path)} tells of replication",
-            enable_key_rotation=True,
-            rotation_period=rotation_period,
-            pending_window=pending_window,
-            policy=self._policy,
-            removal_policy=removal_policy,
-        )
-        cdk.Tags.of(self._key).add("Name", names.readable(path))
-
-    @property
-    def key(self) -> kms.Key:
-        return self._key
-
-
-def _service(publisher: str) -> str:
-    return f"{publisher.lower()}.amazonaws.com"
 
 
 def _check_not_watched(owner: str, buckets: ReplicatedEncryptedBuckets) -> None:

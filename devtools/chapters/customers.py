@@ -12,7 +12,7 @@ from pathlib import Path
 from devtools import postgresql, spark
 from devtools.attempts import try_each
 from devtools.customers import TABLES
-from devtools.deployed_customers import Deployed, Source, isolation, job, summary
+from devtools.deployed_customers import Deployed, Source, failures, isolation, job, summary, topic_of_failures
 from devtools.postgresql import Postgresql
 from devtools.stage import NotRunError, Section, Stage
 
@@ -36,7 +36,7 @@ def show(
     rules: Path = spark.EXAMPLE_RULES,
     tables: Sequence[Mapping[str, object]] = TABLES,
 ) -> Iterator[Section]:
-    """Deploy two customers, run the job of each, and try with one's rights what is the other's.
+    """Deploy two customers, run the job of each, let one fail, and try with one's rights what is the other's.
 
     Raises:
         NotRunError: If Spark or PostgreSQL can't be had on this machine.
@@ -63,6 +63,7 @@ def show(
         stage.deploy(assembly)
         again = list(try_each([stage.deploy_again(assembly)]))
         deployed = [Deployed.find(stage.aws, source) for source in sources]
+        inbox = topic_of_failures(stage.aws)
         for each in deployed:
             started = time.monotonic()
             with stage.step(f"run the job of {each.source.name}"):
@@ -70,6 +71,9 @@ def show(
             if results[0].kept:
                 stage.console.print(summary(each, started=started))
             yield Section(title=f"{each.source.name}: the job and what it wrote", results=results)
+        with stage.step(f"let a run of {deployed[0].source.name} fail"):
+            results = list(try_each(failures(deployed[0], inbox, stage.directory / "fails")))
+        yield Section(title="Who is told of runs that fail", results=results)
     for one, other in (deployed, deployed[::-1]):
         results = list(try_each(isolation(one, other)))
         yield Section(title=f"{one.source.name}, at what is {other.source.name}'s", results=results)

@@ -326,6 +326,11 @@ class EmbeddedAws:
         failures: list[dict[str, str]] = self._ask("replication-failures")
         return failures
 
+    def announce(self, source: str, detail_type: str, detail: Mapping[str, Any], *, region: str | None = None) -> None:
+        """Put an event on the default bus as an AWS service does: people can't, where ``source`` is ``aws.…``."""
+        where = {"account": self.account_id, "region": region or self.region}
+        self._ask("announce", **where, source=source, detail_type=detail_type, detail=dict(detail))
+
     @contextlib.contextmanager
     def shut_off(self, service: str, region: str | None = None) -> Iterator[None]:
         """Answer 503 to every request to a service in a Region, as long as the ``with`` block lasts.
@@ -353,7 +358,7 @@ class EmbeddedAws:
             raise ValueError(f"service: boto3 knows no {service!r}") from None
         return name
 
-    def _ask(self, name: str, **arguments: str) -> Any:  # noqa: ANN401 - JSON
+    def _ask(self, name: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
         """Ask the embedded AWS about itself."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         url, body = f"{self.http_endpoint_url}/_embedded_aws/{name}", json.dumps(arguments).encode()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.config import Config
@@ -90,9 +89,9 @@ def keys(aws: EmbeddedAws) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def session(aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> boto3.session.Session:
+def session(aws: EmbeddedAws) -> boto3.session.Session:
     """One for all: what a session costs is the reading of botocore's descriptions of S3 and KMS."""
-    return new_session(aws, tmp_path_factory.mktemp("configuration"))
+    return aws.session()
 
 
 @pytest.fixture(scope="session")
@@ -133,18 +132,6 @@ def pair(  # noqa: PLR0917
         yield Pair(
             aws=aws, home=locations[0], other=locations[1], files=tmp_path, s3=s3[HOME], session=session, open=stack
         )
-
-
-def new_session(aws: EmbeddedAws, files: Path) -> boto3.session.Session:
-    """Make a session as an application would have it, whatever this machine's configuration."""
-    configuration = files / "config"
-    configuration.write_text(
-        f"[default]\nendpoint_url = {aws.endpoint_url}\n"
-        f"aws_access_key_id = {aws.root.access_key_id}\naws_secret_access_key = {aws.root.secret_access_key}\n"
-    )
-    values = {"config_file": str(configuration), "profile": None, "ca_bundle": str(aws.ca_bundle)}
-    variables = {name: (None, None, value, None) for name, value in values.items()}
-    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=variables))
 
 
 class Faults:

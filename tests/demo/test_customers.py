@@ -12,7 +12,7 @@ from rich.console import Console
 from devtools import postgresql, spark
 from devtools.attempts import try_each
 from devtools.chapters import customers
-from devtools.deployed_customers import Deployed, Source, isolation, job
+from devtools.deployed_customers import Deployed, Source, failures, isolation, job, topic_of_failures
 from devtools.embedded_aws.server import EmbeddedAws
 from devtools.stage import NotRunError, Stage
 from tests.job.conftest import SMALL_RULES, SMALL_TABLES
@@ -33,7 +33,7 @@ def test_every_row_holds_and_breaks_when_it_isnt_so(tmp_path: Path) -> None:
         sections = list(customers.show(stage, subjects=20, rules=rules, tables=SMALL_TABLES))
         rows = {each.attempt.what: each for section in sections for each in section.results}
         assert [each for section in sections for each in section.results if not each.kept] == []
-        assert len(sections) == 5
+        assert len(sections) == 6
         assert rows["read the database"].happened != "0 rows"
 
         # Were a customer's role allowed what another one's bucket gives, a row would say so.
@@ -46,6 +46,9 @@ def test_every_row_holds_and_breaks_when_it_isnt_so(tmp_path: Path) -> None:
         )
         tried = {each.attempt.what: each for each in try_each(isolation(one, other))}
         assert [what for what, each in tried.items() if not each.kept] == ["list the bucket"]
+        # Were nobody told of a failed run, the last row of those would say so.
+        *_, told = failures(one, topic_of_failures(aws), tmp_path / "never")
+        assert told.run() == "none" != told.expected
         # And were something in the bucket in the clear, another one would.
         other.client("s3").put_object(Bucket=other.bucket, Key="data/clear", Body=b"x")
         (clear,) = [each for each in job(other, tmp_path / "never") if each.what == "objects that aren't ciphertext"]

@@ -10,22 +10,22 @@ from typing import Any, NamedTuple
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_sns as sns
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from cdk_encrypted_data import AccessLogBucket, JobCode, PerCustomerGlueJob
+from cdk_encrypted_data import AccessLogBucket, FailureTopic, JobCode, PerCustomerGlueJob
 from cdk_encrypted_data_operations.checks import Outcome
 from cdk_encrypted_data_operations.off_boarding import OffBoarding
 from devtools.embedded_aws.cdk import run_cdk
+from devtools.embedded_aws.inbox import Inbox
 from devtools.embedded_aws.server import EmbeddedAws
-from tests.client.conftest import new_session
 from tests.customers.fixtures import NETWORK, customer
 from tests.customers.test_job_code import rules
 
 pytestmark = pytest.mark.deploy
 
 NAMES = ("acme", "globex")
+REFUSED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
 CONTEXT = {"aws:x-amz-cek-alg": "AES/GCM/NoPadding"}
 
 
@@ -67,7 +67,7 @@ def synthesize(place: Path, env: cdk.Environment, secrets: dict[str, str]) -> No
     stack = cdk.Stack(app, "Fleet", env=env)
     code = JobCode.from_assets(stack, "Code", rules={"clinical-trials": rules(place)})
     logs = AccessLogBucket(stack, "Logs")
-    topic = sns.Topic.from_topic_arn(stack, "Failures", f"arn:aws:sns:{env.region}:{env.account}:failures")
+    failures = FailureTopic(stack, "Failures")
     for name in NAMES:
         PerCustomerGlueJob(
             stack,
@@ -75,7 +75,7 @@ def synthesize(place: Path, env: cdk.Environment, secrets: dict[str, str]) -> No
             customer=customer(name, secret_arn=secrets[name], schedule="cron(0 3 * * ? *)"),
             code=code,
             **NETWORK,
-            failure_topic=topic,
+            failure_topic=failures.topic,
             access_log_bucket=logs,
         )
     app.synth()
@@ -105,7 +105,7 @@ def refused(call: Any, **request: Any) -> bool:  # noqa: ANN401 - boto3
     try:
         call(**request)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException", "403"):
+        if error.response["Error"]["Code"] not in REFUSED:
             raise
         return True
     return False
@@ -214,6 +214,69 @@ def test_the_account_uses_no_customers_key(deployment: Deployment) -> None:
     assert refused(deployment.aws.client("s3", credentials=everything).get_object, Bucket=own.bucket, Key="data/c")
 
 
+STATE = "Glue Job State Change"
+
+
+class TestFailureTopic:
+    def test_failed_runs_of_every_customer_are_told_and_others_not(self, deployment: Deployment) -> None:
+        aws = deployment.aws
+        inbox = Inbox.of(aws, topic(aws)["TopicArn"])
+        for each in deployment.customers.values():
+            for state in ("RUNNING", "SUCCEEDED", "STOPPED", "FAILED", "TIMEOUT", "ERROR"):
+                aws.announce("aws.glue", STATE, {"jobName": each.job["Name"], "state": state, "jobRunId": "jr_1"})
+        aws.announce("aws.glue", STATE, {"jobName": "somebody else's", "state": "FAILED"})
+        told = [(each["detail"]["jobName"], each["detail"]["state"]) for each in inbox.take(seconds=10)]
+        names = [each.job["Name"] for each in deployment.customers.values()]
+        assert sorted(told) == sorted((name, state) for name in names for state in ("ERROR", "FAILED", "TIMEOUT"))
+
+    def test_another_service_tells_it_nothing(self, deployment: Deployment) -> None:
+        # The alarm is this account's own; its topic's policy and key don't name CloudWatch.
+        aws = deployment.aws
+        arn = topic(aws)["TopicArn"]
+        inbox = Inbox.of(aws, arn)
+        cloudwatch = aws.client("cloudwatch")
+        cloudwatch.put_metric_alarm(
+            AlarmName="ours",
+            AlarmActions=[arn],
+            ComparisonOperator="GreaterThanThreshold",
+            EvaluationPeriods=1,
+            MetricName="Other",
+            Namespace="Ours",
+            Period=60,
+            Statistic="Sum",
+            Threshold=0,
+        )
+        cloudwatch.set_alarm_state(AlarmName="ours", StateValue="ALARM", StateReason="tried")
+        assert inbox.take() == []
+
+    def test_nobody_else_uses_its_key(self, deployment: Deployment) -> None:
+        aws = deployment.aws
+        everything = aws.create_user("publisher", {"Effect": "Allow", "Action": "*", "Resource": "*"})
+        data_key = {"KeyId": topic(aws)["KmsMasterKeyId"], "KeySpec": "AES_256"}
+        # By which SNS would encrypt what they publish.
+        assert refused(aws.client("kms", credentials=everything).generate_data_key, **data_key)
+        assert refused(deployment.customers["acme"].client("kms").generate_data_key, **data_key)
+
+    def test_nothing_over_plain_http(self, deployment: Deployment) -> None:
+        aws = deployment.aws
+        arn = topic(aws)["TopicArn"]
+        everything = aws.create_user("reader", {"Effect": "Allow", "Action": "*", "Resource": "*"})
+        for plain_http in (False, True):
+            sns = aws.client("sns", credentials=everything, plain_http=plain_http)
+            assert refused(sns.get_topic_attributes, TopicArn=arn) is plain_http
+        sns = aws.client("sns", credentials=everything)
+        for protocol in ("https", "http"):
+            endpoint = f"{protocol}://127.0.0.1:9/none"
+            assert refused(sns.subscribe, TopicArn=arn, Protocol=protocol, Endpoint=endpoint) is (protocol == "http")
+
+
+def topic(aws: EmbeddedAws) -> dict[str, str]:
+    sns = aws.client("sns")
+    (arn,) = (each["TopicArn"] for each in sns.list_topics()["Topics"])
+    attributes: dict[str, str] = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+    return attributes
+
+
 def test_a_second_deployment_changes_nothing(deployment: Deployment, tmp_path: Path) -> None:
     secrets = {name: each.secret_arn for name, each in deployment.customers.items()}
     synthesize(tmp_path, cdk.Environment(account=deployment.aws.account_id, region=deployment.aws.region), secrets)
@@ -237,7 +300,7 @@ def test_a_customer_is_taken_off_and_the_other_stays(deployment: Deployment, tmp
         regions=[aws.region],
         administrators=[f"arn:aws:iam::{aws.account_id}:root"],
         evidence=tmp_path / "evidence.json",
-        session=new_session(aws, tmp_path),
+        session=aws.session(),
         config=Config(proxies={}),
     )
     found = end.inspect()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from cdk_encrypted_data import (
     ServerSideEncryption,
 )
 from devtools.embedded_aws.cdk import CdkError, run_cdk
+from devtools.embedded_aws.inbox import Inbox
 from devtools.embedded_aws.server import EmbeddedAws
 
 pytestmark = pytest.mark.deploy
@@ -139,12 +139,12 @@ class TestOneWay:
 
 class TestMonitoring:
     def test_a_replica_that_fails_is_told_with_its_reason(self, aws: EmbeddedAws) -> None:
-        queue = subscribed(aws, HOME)
+        inbox = subscribed(aws, HOME)
         key, kms = default_key(aws, "acme", AWAY), aws.client("kms", region=AWAY)
         kms.disable_key(KeyId=key)
         version = put(aws, "acme", HOME, "fails")
         kms.enable_key(KeyId=key)
-        (record,) = (each for message in messages(aws, HOME, queue) for each in message.get("Records", []))
+        (record,) = (each for message in inbox.take(seconds=10) for each in message.get("Records", []))
         assert record["eventName"].endswith("Replication:OperationFailedReplication")
         assert record["s3"]["object"]["key"] == "fails"
         assert record["s3"]["object"]["versionId"] == version
@@ -155,7 +155,7 @@ class TestMonitoring:
 
     @pytest.mark.parametrize(("region", "metric"), [(HOME, "Failed"), (AWAY, "Pending")])
     def test_alarms_of_each_region_reach_its_topic(self, aws: EmbeddedAws, region: str, metric: str) -> None:
-        queue = subscribed(aws, region)
+        inbox = subscribed(aws, region)
         cloudwatch = aws.client("cloudwatch", region=region)
         alarm, *_ = (
             each["AlarmName"]
@@ -163,7 +163,7 @@ class TestMonitoring:
             if each["MetricName"] == f"Operations{metric}Replication"
         )
         cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="tried")
-        assert [each["AlarmName"] for each in messages(aws, region, queue)] == [alarm]
+        assert [each["AlarmName"] for each in inbox.take(seconds=10)] == [alarm]
 
     def test_nobody_else_uses_the_key(self, aws: EmbeddedAws) -> None:
         everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -179,25 +179,8 @@ def topic(aws: EmbeddedAws, region: str) -> dict[str, str]:
     return attributes
 
 
-def subscribed(aws: EmbeddedAws, region: str) -> str:
-    """Subscribe an empty queue to the Region's topic; its address."""
-    sqs, arn = aws.client("sqs", region=region), topic(aws, region)["TopicArn"]
-    queue: str = sqs.create_queue(QueueName="told")["QueueUrl"]
-    endpoint = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
-    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": endpoint}]}
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
-    aws.client("sns", region=region).subscribe(TopicArn=arn, Protocol="sqs", Endpoint=endpoint)
-    return queue
-
-
-def messages(aws: EmbeddedAws, region: str, queue: str) -> list[dict[str, Any]]:
-    """Take what the topic has told the queue, within ten seconds."""
-    sqs = aws.client("sqs", region=region)
-    found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10, MaxNumberOfMessages=10).get("Messages", [])
-    for each in found:
-        sqs.delete_message(QueueUrl=queue, ReceiptHandle=each["ReceiptHandle"])
-    return [json.loads(json.loads(each["Body"])["Message"]) for each in found]
+def subscribed(aws: EmbeddedAws, region: str) -> Inbox:
+    return Inbox.of(aws, topic(aws, region)["TopicArn"])
 
 
 def both_ways(directory: Path, *, days: int = 90) -> Path:

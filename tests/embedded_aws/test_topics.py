@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from devtools.embedded_aws.inbox import Inbox
 from tests.embedded_aws.account import refused
 
 if TYPE_CHECKING:
     from tests.embedded_aws.account import Account
 
-_S3, _CLOUDWATCH = "s3.amazonaws.com", "cloudwatch.amazonaws.com"
+_S3, _CLOUDWATCH, _EVENTS = "s3.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com"
 _USE = ["kms:GenerateDataKey", "kms:Decrypt"]
 
 
@@ -36,22 +36,6 @@ def _deploy(
     )
     assert account.status(stack) == "CREATE_COMPLETE", account.failures(stack)
     return account.physical_id(stack, "Topic")
-
-
-def _queue(account: Account, topic: str) -> str:
-    """Subscribe a new queue to the topic; the queue's address."""
-    sqs = account.client("sqs")
-    queue: str = sqs.create_queue(QueueName=account.name("queue"))["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    policy = {"Version": "2012-10-17", "Statement": [_allow("sns.amazonaws.com", "sqs:SendMessage", arn)]}
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
-    account.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    return queue
-
-
-def _messages(account: Account, queue: str) -> list[str]:
-    answer = account.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=1)
-    return [json.loads(each["Body"])["Message"] for each in answer.get("Messages", [])]
 
 
 class TestTopicsInStacksHaveTheirKey:
@@ -120,7 +104,7 @@ class TestAlarmsPublishAsCloudWatch:
         self, account: Account, service: str, source: str, *, arrives: bool
     ) -> None:
         topic = _deploy(account, _allow(service, "sns:Publish", ArnLike={"aws:SourceArn": source}))
-        queue = _queue(account, topic)
+        inbox = Inbox.of(account.aws, topic)
         cloudwatch = account.client("cloudwatch")
         name = account.name("alarm")
         alarm = {
@@ -141,7 +125,50 @@ class TestAlarmsPublishAsCloudWatch:
         (found,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
         assert {key: found[key] for key in alarm} == alarm
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="tried")
-        assert bool(_messages(account, queue)) is arrives
+        assert bool(inbox.take()) is arrives
+
+
+class TestRulesPublishAsEventBridge:
+    @pytest.mark.parametrize(
+        ("of_the_topic", "of_the_key", "arrives"),
+        [
+            (_allow(_EVENTS, "sns:Publish"), _allow(_EVENTS, _USE), True),
+            (_allow(_EVENTS, "sns:Publish"), None, True),
+            (_allow(_CLOUDWATCH, "sns:Publish"), _allow(_EVENTS, _USE), False),
+            (_allow(_EVENTS, "sns:Publish"), _allow(_CLOUDWATCH, _USE), False),
+            (_allow(_EVENTS, "sns:Publish"), _allow(_EVENTS, "kms:Decrypt"), False),
+            # It names no source.
+            (_allow(_EVENTS, "sns:Publish", StringEquals={"aws:SourceAccount": "111122223333"}), None, False),
+            (_allow(_EVENTS, "sns:Publish", ArnLike={"aws:SourceArn": "*"}), None, False),
+            (
+                _allow(_EVENTS, "sns:Publish"),
+                _allow(_EVENTS, _USE, StringEquals={"aws:SourceAccount": "111122223333"}),
+                False,
+            ),
+        ],
+    )
+    def test_only_if_the_policies_of_topic_and_key_let_them(
+        self, account: Account, of_the_topic: dict[str, Any], of_the_key: dict[str, Any] | None, *, arrives: bool
+    ) -> None:
+        topic = _deploy(account, of_the_topic, key=account.key(of_the_key) if of_the_key else None)
+        inbox, job = Inbox.of(account.aws, topic), account.name("job")
+        pattern = {"source": ["aws.glue"], "detail": {"jobName": [job], "state": ["FAILED"]}}
+        rule = {"EventPattern": pattern, "State": "ENABLED", "Targets": [{"Arn": topic, "Id": "Topic"}]}
+        stack = account.deploy({"Rule": {"Type": "AWS::Events::Rule", "Properties": rule}})
+        assert account.status(stack) == "CREATE_COMPLETE", account.failures(stack)
+        for said in ({"jobName": job, "state": "SUCCEEDED"}, {"jobName": "other", "state": "FAILED"}):
+            account.aws.announce("aws.glue", "Glue Job State Change", said)
+        account.aws.announce("aws.glue", "Glue Job State Change", {"jobName": job, "state": "FAILED"})
+        found = inbox.take()
+        assert [(each["detail"]["jobName"], each["detail"]["state"]) for each in found] == [(job, "FAILED")] * arrives
+        assert {(each["source"], each["account"], each["region"]) for each in found} <= {
+            ("aws.glue", account.aws.account_id, account.region)
+        }
+
+    def test_people_put_no_events_of_services(self, account: Account) -> None:
+        event = {"Source": "aws.glue", "DetailType": "Glue Job State Change", "Detail": "{}"}
+        (answer,) = account.client("events").put_events(Entries=[event])["Entries"]
+        assert answer["ErrorCode"] == "NotAuthorizedForSourceException"
 
 
 class TestPeoplePublishToNoEncryptedTopic:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
+import logging
 import os
 import random
 import signal
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from cdk_encrypted_data_job.errors import NoRunError
+from cdk_encrypted_data_job.progress import LOG
 from devtools import spark
 
 if TYPE_CHECKING:
@@ -26,25 +29,26 @@ KINDS = ("driver", "worker", "postgresql", "s3", "kms")
 _LINES = 11
 
 
-def disturb(case: Case, server: Postgresql, kind: str, chance: random.Random, seconds: float) -> Counter[str]:
+def disturb(case: Case, server: Postgresql, kind: str, chance: random.Random) -> Counter[str]:
     """Run the job, let something happen to it, run it again if need be, and return what was seen.
 
     Args:
         case: What is run, at a place of its own.
         server: Its database.
         kind: What happens: one of `KINDS`.
-        chance: When.
-        seconds: What an undisturbed run takes.
+        chance: When, by what the job has logged: what runs take differs with all else that a machine does.
 
     Raises:
         AssertionError: something was half there.
     """
     seen: Counter[str] = Counter()
     if kind == "driver":
-        finished = _killed_driver(case, chance)
+        finished, step = _killed_driver(case, chance)
     else:
-        with _happening(case, server, kind, chance.uniform(0, seconds), chance):
+        with _happening(case, server, kind, chance) as moment:
             finished = _run(case)
+        step = moment.step if moment.happened else "the end, so never"
+    seen[f"{kind}: after {step}"] += 1
     seen[f"{kind}: {'finished all the same' if finished else 'failed'}"] += 1
     if case.objects("manifests/"):
         seen[f"{kind}: manifest was there"] += 1
@@ -69,14 +73,35 @@ def _run(case: Case) -> bool:
     return True
 
 
+class _Moment(logging.Handler):
+    """Comes when the job has logged so many lines."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self._left = lines
+        self.step = ""
+        self.came = threading.Event()
+        self.happened = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self.step = _step(record.getMessage())
+            self.came.set()
+
+
 @contextlib.contextmanager
-def _happening(case: Case, server: Postgresql, kind: str, at: float, chance: random.Random) -> Iterator[None]:
+def _happening(case: Case, server: Postgresql, kind: str, chance: random.Random) -> Iterator[_Moment]:
     ended = threading.Event()
-    lasts = chance.uniform(0.1, 3)
+    # Not after the last line: the run is over then.
+    moment = _Moment(chance.randint(1, _LINES - 1))
+    later, lasts = chance.uniform(0, 0.3), chance.uniform(0.1, 3)
 
     def happen() -> None:
-        if ended.wait(at):
+        moment.came.wait()
+        if ended.wait(later):
             return
+        moment.happened = True
         if kind == "worker":
             _kill_workers(case.spark.session)
         elif kind == "postgresql":
@@ -87,10 +112,16 @@ def _happening(case: Case, server: Postgresql, kind: str, at: float, chance: ran
 
     thread = threading.Thread(target=happen)
     thread.start()
+    LOG.addHandler(moment)
+    level = LOG.level
+    LOG.setLevel(logging.INFO)
     try:
-        yield
+        yield moment
     finally:
+        LOG.setLevel(level)
+        LOG.removeHandler(moment)
         ended.set()
+        moment.came.set()
         thread.join()
         server.start_again()
 
@@ -103,8 +134,8 @@ def _kill_workers(session: Any) -> None:
             os.kill(handles.next().pid(), signal.SIGKILL)
 
 
-def _killed_driver(case: Case, chance: random.Random) -> bool:
-    """Run the job in a process of its own, and kill all of it after some line of its log; say whether it was done."""
+def _killed_driver(case: Case, chance: random.Random) -> tuple[bool, str]:
+    """Run the job in a process of its own, kill all of it after some line of its log; say if it was done, and which."""
     files = case.spark.files / f"driver-{time.monotonic_ns()}"
     process = subprocess.Popen(
         spark.command(case.arguments(), spark.settings(files)),
@@ -119,15 +150,22 @@ def _killed_driver(case: Case, chance: random.Random) -> bool:
     last = chance.randint(1, _LINES)
     try:
         lines = (line for line in process.stdout if " cdk_encrypted_data_job " in line)
-        for _line in itertools.islice(lines, last):
-            pass
+        *_, line = itertools.islice(lines, last)
         time.sleep(chance.uniform(0, 1))
-        return process.poll() == 0
+        return process.poll() == 0, _step(line.partition(" cdk_encrypted_data_job ")[2].strip())
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
+
+
+def _step(said: str) -> str:
+    """Return which step of the job a line of its log is about, in words that are the same in every run."""
+    if said.startswith("{"):
+        done = json.loads(said)
+        return f"{done['kind']} {done['name']}: done"
+    return "all is done" if " is finished " in said else said
 
 
 def many(
@@ -137,14 +175,13 @@ def many(
     new_case: Callable[[], Case],
     server: Postgresql,
     expected: list[dict[str, Any]],
-    seconds: float,
 ) -> Counter[str]:
     """Disturb so many runs, in turn by each kind, and compare all rows of each with the undisturbed run's."""
     chance = random.Random(seed)  # noqa: S311 - moments
     seen: Counter[str] = Counter()
     for number in range(count):
         case = new_case()
-        found = disturb(case, server, KINDS[number % len(KINDS)], chance, seconds)
+        found = disturb(case, server, KINDS[number % len(KINDS)], chance)
         assert case.rows() == expected
         print(f"{number + 1} of {count}: {', '.join(found)}", flush=True)  # noqa: T201 - minutes go by
         seen += found

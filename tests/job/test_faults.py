@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -22,13 +21,12 @@ _SEED = int(os.environ.get("JOB_FAULTS_SEED", "1"))
 
 def test_disturbed_runs_come_to_the_same(case: Case, server: Postgresql) -> None:
     numbers = itertools.count(1)
-    case.run()  # nothing is loaded yet: it takes longer
     undisturbed = replace(case, prefix=f"{case.prefix}undisturbed/")
-    started = time.monotonic()
     undisturbed.run()
-    seconds = time.monotonic() - started
 
     new: Callable[[], Case] = lambda: replace(case, prefix=f"{case.prefix}{next(numbers)}/")  # noqa: E731
-    seen = many(_FAULTS, _SEED, new_case=new, server=server, expected=undisturbed.rows(), seconds=seconds)
-    print(f"{_FAULTS} runs, undisturbed {seconds:.1f} s: {dict(sorted(seen.items()))}")  # noqa: T201
+    seen = many(_FAULTS, _SEED, new_case=new, server=server, expected=undisturbed.rows())
+    print(f"{_FAULTS} runs: {dict(sorted(seen.items()))}")  # noqa: T201
     assert sum(count for what, count in seen.items() if what.endswith(("failed", "same"))) == _FAULTS
+    # One that comes after a last line may come too late; most don't.
+    assert 2 * sum(count for what, count in seen.items() if what.endswith("never")) < _FAULTS

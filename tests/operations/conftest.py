@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,7 +15,6 @@ from botocore.config import Config
 
 from cdk_encrypted_data_operations.promotion import Promotion
 from devtools.embedded_aws.server import Credentials, EmbeddedAws
-from tests.client.conftest import new_session
 
 ACCOUNT = "111122223333"
 HOME, AWAY, FAR = REGIONS = ("eu-central-1", "eu-west-1", "us-east-1")
@@ -110,7 +108,6 @@ class Pair:
     key_id: str
     alias: str
     hands: Hands = field(repr=False)
-    _files: Path = field(repr=False)
     _session: boto3.session.Session = field(repr=False)
     _clients: dict[str, Any] = field(repr=False)
 
@@ -128,10 +125,7 @@ class Pair:
         config: Config | None = ONE_ATTEMPT,
     ) -> Promotion:
         """A move, by the root or by somebody else."""
-        session = self._session
-        if by:
-            theirs = new_session(self.aws, self._files)._session  # noqa: SLF001 - its configuration
-            session = boto3.session.Session(by.access_key_id, by.secret_access_key, botocore_session=theirs)
+        session = self.aws.session(by) if by else self._session
         named = key or self.alias
         return Promotion(key=named, from_region=from_region, to_region=to_region, session=session, config=config)
 
@@ -167,9 +161,9 @@ def clients(aws: EmbeddedAws) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def session(aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> boto3.session.Session:
+def session(aws: EmbeddedAws) -> boto3.session.Session:
     """One for all: what a session costs is the reading of botocore's descriptions."""
-    return new_session(aws, tmp_path_factory.mktemp("configuration"))
+    return aws.session()
 
 
 @pytest.fixture(scope="session")
@@ -179,7 +173,7 @@ def hands_of_session(session: boto3.session.Session) -> Hands:
 
 @pytest.fixture
 def pair(
-    aws: EmbeddedAws, clients: dict[str, Any], session: boto3.session.Session, hands_of_session: Hands, tmp_path: Path
+    aws: EmbeddedAws, clients: dict[str, Any], session: boto3.session.Session, hands_of_session: Hands
 ) -> Iterator[Pair]:
     """A key for one test; no hand of the test before is left."""
     hands_of_session.end()
@@ -196,7 +190,6 @@ def pair(
         key_id=key_id,
         alias=alias,
         hands=hands_of_session,
-        _files=tmp_path,
         _session=session,
         _clients=clients,
     )

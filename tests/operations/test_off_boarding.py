@@ -22,7 +22,6 @@ from cdk_encrypted_data_operations.checks import Outcome
 from cdk_encrypted_data_operations.errors import RefusedError, SettingsError, UnfinishedError
 from cdk_encrypted_data_operations.off_boarding import CLOSED, OffBoarding
 from devtools.embedded_aws.server import EmbeddedAws
-from tests.client.conftest import new_session
 from tests.operations.conftest import ACCOUNT, AWAY, HOME, ONE_ATTEMPT
 
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -155,8 +154,8 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def its_session(aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> tuple[boto3.session.Session, Runs]:
-    session = new_session(aws, tmp_path_factory.mktemp("configuration"))
+def its_session(aws: EmbeddedAws) -> tuple[boto3.session.Session, Runs]:
+    session = aws.session()
     runs = Runs(session)
     # One client of each kind for all tests: what a client costs is the reading of botocore's descriptions.
     make: Any = session.client

@@ -119,7 +119,7 @@ NUMBERS = {
     "role-inline-policies": 10_240,
     "role-trust-policy": 2_048,
     "managed-policy": 6_144,
-    "role-managed-policies": 10,
+    "role-managed-policies": 20,
     "cloudformation-stacks": 2_000,
     "glue-security-configurations": 250,
     "glue-jobs": 2_000,
@@ -131,6 +131,25 @@ NUMBERS = {
     "iam-roles": 1_000,
     "iam-managed-policies": 1_500,
     "s3-buckets": 10_000,
+}
+# Who asks gets so many, and no more. Of what isn't here AWS's pages name no such number.
+MOST = {
+    "role-trust-policy": 8_192,
+    "role-managed-policies": 25,
+    "iam-roles": 10_000,
+    "iam-managed-policies": 10_000,
+}
+# What AWS raises for nobody; of the others its pages say "Adjustable: Yes", or how to ask.
+FIXED = {
+    "template-resources",
+    "template-size",
+    "template-outputs",
+    "template-parameters",
+    "template-mappings",
+    "bucket-policy",
+    "key-policy",
+    "role-inline-policies",
+    "managed-policy",
 }
 every_limit = pytest.mark.parametrize("limit", LIMITS.values(), ids=list(LIMITS))
 
@@ -178,6 +197,11 @@ def test_what_an_account_has_counts_instead(limit: Limit) -> None:
         with pytest.raises(ValueError, match=rf"limits\['{limit.id}'\] is .*; allowed: at most {limit.most:,}; see"):
             limits.numbers({limit.id: limit.most + 1})
         limits.numbers({limit.id: limit.most})
+
+
+def test_what_aws_raises_and_how_far() -> None:
+    assert {limit.id for limit in LIMITS.values() if not limit.adjustable} == FIXED
+    assert {limit.id: limit.most for limit in LIMITS.values() if limit.most is not None} == MOST
 
 
 def test_every_limit_is_tried() -> None:

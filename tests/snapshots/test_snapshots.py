@@ -25,6 +25,7 @@ from cdk_encrypted_data import (
     CustomerProvidedKeys,
     DeleteMarkers,
     EncryptedBucket,
+    FailureTopic,
     MinimumTlsVersion,
     MultiRegionAccessPoint,
     MultiRegionKeyPair,
@@ -214,6 +215,42 @@ def fullest_access_point(home: cdk.Stack, away: cdk.Stack) -> None:
     everywhere.grant_routing(policy)
 
 
+def fullest_failure_topic(stack: cdk.Stack) -> None:
+    failures = FailureTopic(
+        stack,
+        "Failures",
+        key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")],
+        key_rotation_period=cdk.Duration.days(180),
+        key_pending_window=cdk.Duration.days(14),
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    failures.topic.grant_subscribe(iam.ManagedPolicy(stack, "Subscribers"))
+
+
+def fullest_destination(stack: cdk.Stack) -> None:
+    destination = ReplicationDestination(
+        stack,
+        "Backup",
+        bucket_name_prefix="backup",
+        source_role_arns=[ROLE, f"{ROLE}-2"],
+        delete_markers=DeleteMarkers.NOT_REPLICATED,
+        object_lock=ObjectLock.ON,
+        encryption=ServerSideEncryption.DSSE_KMS,
+        key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")],
+        minimum_tls_version=MinimumTlsVersion.TLS_1_3,
+        noncurrent_version_expiration=cdk.Duration.days(400),
+        lifecycle_rules=[s3.LifecycleRule(id="Drafts", prefix="drafts/", expiration=cdk.Duration.days(5))],
+        access_log_bucket=AccessLogBucket(stack, "Logs"),
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    destination.bucket.grant_read(iam.ManagedPolicy(stack, "Readers"))
+
+
+def smallest_batch_replication(home: cdk.Stack, away: cdk.Stack) -> None:
+    buckets = ReplicatedEncryptedBuckets(home, "Data", bucket_name_prefix="acme", replicas=[away])
+    BatchReplication(home, "Batch", buckets=buckets, report_buckets=[EncryptedBucket(home, "Reports")])
+
+
 def batch_replication(home: cdk.Stack, away: cdk.Stack) -> None:
     buckets = ReplicatedEncryptedBuckets(
         home,
@@ -241,6 +278,7 @@ REPLICATED = [
     fullest_monitoring,
     smallest_access_point,
     fullest_access_point,
+    smallest_batch_replication,
     batch_replication,
 ]
 ROLE = "arn:aws:iam::444455556666:role/orders-replication"
@@ -260,6 +298,9 @@ USES: dict[str, Callable[[cdk.Stack], object]] = {
     "ReplicationDestination-smallest": lambda stack: ReplicationDestination(
         stack, "Backup", bucket_name_prefix="backup", source_role_arns=[ROLE]
     ),
+    "ReplicationDestination-fullest": fullest_destination,
+    "FailureTopic-smallest": lambda stack: FailureTopic(stack, "Failures"),
+    "FailureTopic-fullest": fullest_failure_topic,
     "PerCustomerGlueJob-smallest": customers.job,
     "PerCustomerGlueJob-fullest": customers.fullest_job,
     "AccessLogBucket-smallest": lambda stack: AccessLogBucket(stack, "Logs"),

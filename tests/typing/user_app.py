@@ -364,8 +364,16 @@ code: JobCode = JobCode(
 )
 objects: list[str] = code.objects("clinical-trials")
 failures = FailureTopic(stack, "Failures")
-tighter_failures: FailureTopic = FailureTopic(stack, "Notices", removal_policy=cdk.RemovalPolicy.DESTROY)
-topic: sns.Topic = tighter_failures.topic
+administered_failures: FailureTopic = FailureTopic(
+    stack,
+    "Notices",
+    key_administrators=[administrator],
+    key_rotation_period=cdk.Duration.days(180),
+    key_pending_window=cdk.Duration.days(7),
+    removal_policy=cdk.RemovalPolicy.DESTROY,
+)
+topic: sns.Topic = administered_failures.topic
+topic_key: kms.Key = administered_failures.key
 PerCustomerGlueJob(
     stack,
     "SmallJob",

@@ -10,8 +10,10 @@ from aws_cdk import aws_s3 as s3
 
 from cdk_encrypted_data import (
     AccessLogBucket,
+    BatchReplication,
     CustomerManagedKey,
     EncryptedBucket,
+    FailureTopic,
     FleetQuotas,
     JobCode,
     MinimumTlsVersion,
@@ -20,6 +22,7 @@ from cdk_encrypted_data import (
     PerCustomerGlueJob,
     Placement,
     ReplicatedEncryptedBuckets,
+    ReplicationDestination,
     ReplicationMonitoring,
     ServerSideEncryption,
     UploadPolicy,
@@ -81,6 +84,20 @@ def access_points_take_replicated_buckets(stack: cdk.Stack, buckets: ReplicatedE
     MultiRegionAccessPoint(stack, "A")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     MultiRegionAccessPoint(stack, "B", buckets=[buckets])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     MultiRegionAccessPoint(stack, "C", buckets=buckets, name=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def a_topic_of_failures_names_no_users(stack: cdk.Stack, role: iam.IRole) -> None:
+    FailureTopic(stack, "A", key_users=[role])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    FailureTopic(stack, "B", key_rotation_period=180)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    topic: str = FailureTopic(stack, "C").topic  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    print(topic)  # noqa: T201 - uses it
+
+
+def replication_elsewhere_and_of_what_is_there(stack: cdk.Stack, buckets: ReplicatedEncryptedBuckets) -> None:
+    ReplicationDestination(stack, "A", bucket_name_prefix="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ReplicationDestination(stack, "B", bucket_name_prefix="b", source_role_arns=[], key_users=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    BatchReplication(stack, "C", buckets=buckets)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    BatchReplication(stack, "D", buckets=buckets, report_buckets=["reports"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 
 
 def fleets_are_counted_in_numbers(placement: Placement) -> None:

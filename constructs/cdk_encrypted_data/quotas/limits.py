@@ -12,6 +12,7 @@ _GENERAL: Final = "https://docs.aws.amazon.com/general/latest/gr"
 _CLOUDFORMATION: Final = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"
 _IAM: Final = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
 _KMS: Final = "https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html"
+_KEY_POLICIES: Final = "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html"
 _KMS_RATES: Final = "https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html"
 _S3_POLICIES: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html"
 _S3: Final = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/BucketRestrictions.html"
@@ -107,7 +108,7 @@ BUCKET_POLICY: Final = Limit(
     id="bucket-policy", name="bytes in a bucket policy", number=20_480, scope=Scope.RESOURCE, source=_S3_POLICIES
 )
 KEY_POLICY: Final = Limit(
-    id="key-policy", name="bytes in a key policy", number=32_768, scope=Scope.RESOURCE, source=_KMS
+    id="key-policy", name="bytes in a key policy", number=32_768, scope=Scope.RESOURCE, source=_KEY_POLICIES
 )
 KEY_ALIASES: Final = Limit(
     id="key-aliases", name="aliases of a key", number=50, scope=Scope.RESOURCE, source=_KMS, adjustable=True
@@ -126,7 +127,7 @@ ROLE_TRUST_POLICY: Final = Limit(
     scope=Scope.RESOURCE,
     source=_IAM,
     adjustable=True,
-    most=4_096,
+    most=8_192,
 )
 MANAGED_POLICY: Final = Limit(
     id="managed-policy", name="characters in a managed policy", number=6_144, scope=Scope.RESOURCE, source=_IAM
@@ -134,10 +135,12 @@ MANAGED_POLICY: Final = Limit(
 ROLE_MANAGED_POLICIES: Final = Limit(
     id="role-managed-policies",
     name="managed policies of a role",
-    number=10,
+    # 10 until 2026: an account that still has it says so.
+    number=20,
     scope=Scope.RESOURCE,
     source=_IAM,
     adjustable=True,
+    most=25,
 )
 
 LIMITS: Final[Mapping[str, Limit]] = MappingProxyType(
@@ -179,7 +182,7 @@ LIMITS: Final[Mapping[str, Limit]] = MappingProxyType(
                 lower={"af-south-1": 100, "eu-south-1": 100},
             ),
             _of_types("cloudwatch-alarms", "CloudWatch alarms", 5_000, Scope.REGION, _ALARMS, "AWS::CloudWatch::Alarm"),
-            _of_types("iam-roles", "IAM roles", 1_000, Scope.ACCOUNT, _IAM, "AWS::IAM::Role", most=5_000),
+            _of_types("iam-roles", "IAM roles", 1_000, Scope.ACCOUNT, _IAM, "AWS::IAM::Role", most=10_000),
             _of_types(
                 "iam-managed-policies",
                 "customer managed IAM policies",
@@ -187,7 +190,7 @@ LIMITS: Final[Mapping[str, Limit]] = MappingProxyType(
                 Scope.ACCOUNT,
                 _IAM,
                 "AWS::IAM::ManagedPolicy",
-                most=5_000,
+                most=10_000,
             ),
             _of_types("s3-buckets", "S3 buckets", 10_000, Scope.ACCOUNT, _S3, "AWS::S3::Bucket"),
         )

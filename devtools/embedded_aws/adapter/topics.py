@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
-from ministack.core.responses import get_account_id
-from ministack.services import cloudwatch, sns
+from ministack.core.responses import get_account_id, request_scope
+from ministack.services import cloudwatch, eventbridge, sns
 from ministack.services.cloudformation import provisioners
 
-from . import kms
+from . import control, kms
 
 _Record = dict[str, Any]
 
@@ -20,6 +21,7 @@ _log = logging.getLogger("embedded_aws.topics")
 _KEY = "KmsMasterKeyId"
 # What publishing to an encrypted topic takes, in the publisher's own name.
 _KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
+_EVENT_BRIDGE = "events.amazonaws.com"
 
 
 def topics_in_stacks_have_their_key() -> None:
@@ -65,24 +67,21 @@ def _key_allows(topic_arn: str, service: str, said: dict[str, str]) -> bool:
     key = kms.key_by_arn(named)
     if key is None or key["KeyState"] != "Enabled":
         return False
-    return all(
-        iam_evaluator.evaluate_resource_policy(
-            key["Policy"],
-            iam_evaluator.EvalContext(
-                principal_arn="*",
-                principal_type="Service",
-                principal_account="",
-                action=action,
-                resource_arn=key["Arn"],
-                region=key["Arn"].split(":")[3],
-                secure_transport=True,
-                service_context=said,
-            ),
-            service=service,
-        ).decision
-        == "Allow"
-        for action in _KEY_ACTIONS
+    return all(_allows(key["Policy"], service, action, key["Arn"], said) for action in _KEY_ACTIONS)
+
+
+def _allows(policy: str, service: str, action: str, arn: str, said: dict[str, str]) -> bool:
+    context = iam_evaluator.EvalContext(
+        principal_arn="*",
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=arn,
+        region=arn.split(":")[3],
+        secure_transport=True,
+        service_context=said,
     )
+    return bool(iam_evaluator.evaluate_resource_policy(policy, context, service=service).decision == "Allow")
 
 
 def alarms_publish_as_cloudwatch() -> None:
@@ -102,6 +101,32 @@ def alarms_publish_as_cloudwatch() -> None:
         original(alarm | {name: [each for each in alarm.get(name) or [] if may(each)] for name in lists}, *states)
 
     cloudwatch._dispatch_alarm_actions = dispatch_alarm_actions
+
+
+def rules_publish_as_eventbridge() -> None:
+    """Gap: a rule of MiniStack's reaches every topic, whatever the policies of the topic and its key say."""
+    original = eventbridge._dispatch_to_sns
+
+    def dispatch_to_sns(arn: str, payload: str) -> None:
+        topic = sns._topic_by_arn_any_scope(arn)
+        # It names no source to topics: what a policy says of one doesn't hold.
+        if topic and not (
+            _allows(topic["attributes"].get("Policy", "{}"), _EVENT_BRIDGE, "sns:Publish", arn, {})
+            and _key_allows(arn, _EVENT_BRIDGE, {})
+        ):
+            _log.warning("EventBridge may not publish to %s", arn)
+            return
+        original(arn, payload)
+
+    eventbridge._dispatch_to_sns = dispatch_to_sns
+
+
+@control.route("announce")
+def _announce(account: str, region: str, source: str, detail_type: str, detail: _Record) -> None:
+    """Put an event on the default bus as an AWS service does."""
+    entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail)}
+    with request_scope(account, region):
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
 
 def people_publish_to_no_encrypted_topic() -> None:
@@ -137,5 +162,6 @@ PATCHES = (
     topics_in_stacks_have_their_key,
     services_need_the_topics_key,
     alarms_publish_as_cloudwatch,
+    rules_publish_as_eventbridge,
     people_publish_to_no_encrypted_topic,
 )
