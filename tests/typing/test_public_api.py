@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aws_cdk
 import pytest
 import tomllib
 from constructs import Construct
@@ -104,6 +105,25 @@ def test_the_user_app_uses_every_option_method_and_property(construct: type) -> 
     assert {name: left for name, method in methods.items() if (left := _options(method) - used[name])} == {}
     read = {node.attr for node in _nodes(ast.Attribute)}
     assert {name for name, member in own.items() if isinstance(member, (property, functools.cached_property))} <= read
+
+
+def test_mypy_reads_all_that_the_cdks_types_name() -> None:
+    # What a listed module imports and the list lacks would be Any, and no wrong use of it an error.
+    overrides = tomllib.loads((_PROJECT / "pyproject.toml").read_text())["tool"]["mypy"]["overrides"]
+    (listed,) = [each["module"] for each in overrides if "aws_cdk" in each["module"]]
+    imported = {module: _imported_for_types(module) for module in listed}
+    assert imported["aws_cdk.aws_kms"] >= {"aws_cdk", "aws_cdk.aws_iam", "aws_cdk.interfaces.*"}
+    assert {module: left for module, names in imported.items() if (left := names - {*listed})} == {}
+
+
+def _imported_for_types(module: str) -> set[str]:
+    """Return what a module of the CDK, as mypy's settings name it, imports at its head where nothing is run."""
+    folder = Path(aws_cdk.__file__).parents[1] / module.removesuffix(".*").replace(".", "/")
+    found: set[str] = set()
+    for path in folder.rglob("__init__.py") if module.endswith(".*") else [folder / "__init__.py"]:
+        head = path.read_text().partition("if typing.TYPE_CHECKING:\n")[2].partition("\nelse:\n")[0]
+        found |= set(re.findall(r"^    import (aws_cdk[\w.]*) as ", head, re.MULTILINE))
+    return {"aws_cdk.interfaces.*" if each.startswith("aws_cdk.interfaces") else each for each in found}
 
 
 def _options(function: Any) -> set[str]:  # noqa: ANN401 - any callable
