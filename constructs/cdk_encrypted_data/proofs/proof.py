@@ -44,12 +44,14 @@ class Proof:
         return max((finding.rule.severity for finding in self.findings), default=None)
 
 
-def prove(assembly: Assembly, *, acknowledgements: bool = True) -> Proof:
+def prove(assembly: Assembly, *, acknowledgements: bool = True, prover: Prover | None = None) -> Proof:
     """Prove an assembly. Nothing is guessed: what can't be decided is said so.
 
-    Without ``acknowledgements`` a finding that somebody accepted is a finding like others.
+    Without ``acknowledgements`` a finding that somebody accepted is a finding like others. ``prover`` goes through the
+    requests, by default one that has seen no other assembly.
     """
-    inventory, prover = Inventory(assembly), Prover()
+    inventory, prover = Inventory(assembly), prover or Prover()
+    decided_before = prover.requests
     findings: list[Finding] = []
     acknowledged: list[Acknowledged] = []
     undecidable: list[Undecidable] = []
@@ -68,7 +70,7 @@ def prove(assembly: Assembly, *, acknowledgements: bool = True) -> Proof:
         tuple(acknowledged),
         tuple(undecidable),
         assembly.gaps,
-        prover.requests,
+        prover.requests - decided_before,
         {
             "buckets": len(inventory.buckets),
             "keys": len(inventory.keys),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cdk_encrypted_data.proofs.cloudformation.assembly import StackTemplate
@@ -13,6 +13,7 @@ from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly, Json, 
 from cdk_encrypted_data.proofs.findings import in_words
 from cdk_encrypted_data.proofs.iam.documents import Policy
 from cdk_encrypted_data.proofs.iam.requests import Request
+from cdk_encrypted_data.proofs.iam.statements import Statement
 from cdk_encrypted_data.proofs.inventory import Caller, Inventory, Target
 from cdk_encrypted_data.proofs.spaces import Prover
 from tests.proofs.mutation.mutants import DOCUMENTS
@@ -43,12 +44,12 @@ def differences(before: Json, after: Json) -> Iterator[Difference]:
         return
     old, new = inventory_of(before), inventory_of(after)
     prover = Prover()
-    pairs = [(*pair, _written(*pair[0].identity) != _written(*pair[1].identity)) for pair in _callers(old, new)]
+    pairs = [(*pair, _changed(pair[0].identity, pair[1].identity)) for pair in _callers(old, new)]
     for (was, target), (is_, same) in zip(_targets(old), _targets(new), strict=True):
-        touched = _written(target.policy) != _written(same.policy)
+        at_the_target = _changed((target.policy,), (same.policy,))
         for action in sorted(_actions(old, was) | _actions(new, is_)):
-            for one, other, changed in pairs:
-                if not (touched or changed):
+            for one, other, of_the_caller in pairs:
+                if not any(statement.acts(action.lower()) for statement in (*at_the_target, *of_the_caller)):
                     continue  # nothing that has a say differs
                 for was_decided, is_decided in prover.differences((one, target), (other, same), action):
                     if is_possible(is_decided.request):
@@ -57,8 +58,14 @@ def differences(before: Json, after: Json) -> Iterator[Difference]:
     yield from _trust_differences(old, new)
 
 
-def _written(*policies: Policy | None) -> Json:
-    return [statement.written for policy in policies if policy is not None for statement in policy.statements]
+def _changed(before: Sequence[Policy | None], after: Sequence[Policy | None]) -> list[Statement]:
+    """Return the statements that are on one side only: what they don't act on is decided as before, doubts and all."""
+    assert [one is None for one in before] == [one is None for one in after]
+    sides = [[one for policy in policies if policy for one in policy.statements] for policies in (before, after)]
+    written = [[one.written for one in statements] for statements in sides]
+    return [
+        one for number, statements in enumerate(sides) for one in statements if one.written not in written[1 - number]
+    ]
 
 
 def is_possible(request: Request) -> bool:

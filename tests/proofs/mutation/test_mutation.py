@@ -15,9 +15,14 @@ import pytest
 from cdk_encrypted_data.proofs.cloudformation.assembly import StackTemplate
 from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly, Json
 from cdk_encrypted_data.proofs.proof import Proof, prove
+from cdk_encrypted_data.proofs.spaces import Prover
 from tests.proofs.mutation.equivalence import ACCOUNT, REGION, differences
+from tests.proofs.mutation.memory import RememberingProver
 from tests.proofs.mutation.mutants import Mutant, mutants
 from tests.proofs.mutation.subjects import TEMPLATES
+
+# So many mutants are proven with what is remembered of the others for each that is also proven without.
+ONE_IN = 20
 
 
 class Harmless(NamedTuple):
@@ -115,8 +120,9 @@ HARMLESS = (
 )
 
 
-def proven(template: Json) -> Proof:
-    return prove(Assembly.of([StackTemplate(id="Test", template=template, account=ACCOUNT, region=REGION)]))
+def proven(template: Json, prover: Prover) -> Proof:
+    assembly = Assembly.of([StackTemplate(id="Test", template=template, account=ACCOUNT, region=REGION)])
+    return prove(assembly, prover=prover)
 
 
 def found(proof: Proof) -> set[tuple[str, str, str]]:
@@ -125,9 +131,13 @@ def found(proof: Proof) -> set[tuple[str, str, str]]:
 
 
 def survivors(template: Json) -> tuple[int, list[Mutant]]:
-    before = found(proven(template))
+    prover = RememberingProver()
+    before = found(proven(template, prover))
     made = list(mutants(template))
-    return len(made), [mutant for mutant in made if found(proven(mutant.template)) <= before]
+    after = [found(proven(mutant.template, prover)) for mutant in made]
+    for mutant, its in list(zip(made, after, strict=True))[::ONE_IN]:
+        assert its == found(proven(mutant.template, Prover())), f"remembered wrongly: {mutant.name}"
+    return len(made), [mutant for mutant, its in zip(made, after, strict=True) if its <= before]
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
