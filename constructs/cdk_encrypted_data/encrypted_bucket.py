@@ -25,7 +25,7 @@ from cdk_encrypted_data.choices import (
     UploadPolicy,
 )
 from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
-from cdk_encrypted_data.interned import block_all_public_access, block_sse_c, days, pseudo_parameters
+from cdk_encrypted_data.interned import block_all_public_access, block_sse_c, days, home, pseudo_parameters
 from cdk_encrypted_data.managed_key import ManagedKey, check_options
 from cdk_encrypted_data.policies import access
 from cdk_encrypted_data.policies import bucket as bucket_policy
@@ -373,7 +373,7 @@ class EncryptedBucket(Construct):
         log_bucket.allow_delivery(source=self._bucket, prefix=prefix)
         # By the L1: the L2's way depends on a feature flag, and without it fails on a bucket that takes no ACLs.
         self._cfn_bucket.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
-            destination_bucket_name=log_bucket.bucket.bucket_name, log_file_prefix=prefix
+            destination_bucket_name=log_bucket.bucket_name, log_file_prefix=prefix
         )
 
     def _report_to_event_bridge(self) -> None:
@@ -479,9 +479,7 @@ def check_access_logs(owner: str, log_bucket: AccessLogBucket | None, prefix: st
     """Refuse a log bucket that S3 couldn't deliver to, and a prefix without one."""
     if log_bucket is not None:
         validation.check_instance(owner, "access_log_bucket", log_bucket, AccessLogBucket, allowed="an AccessLogBucket")
-        validation.check_same_environment(
-            owner, "access_log_bucket", cdk.Stack.of(log_bucket), here=cdk.Stack.of(scope)
-        )
+        validation.check_same_environment(owner, "access_log_bucket", home(log_bucket), here=home(scope))
     elif prefix is not None:
         raise validation.refusal(
             owner,

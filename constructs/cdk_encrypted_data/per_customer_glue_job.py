@@ -190,7 +190,8 @@ class PerCustomerGlueJob(Construct):
         if timeout is not None:
             validation.check_minutes(id, "timeout", timeout, TIMEOUT_MINUTES)
         validation.check_number(id, "retries", retries, RETRIES)
-        if failure_topic is not None and not hasattr(failure_topic, "topic_ref"):
+        # Of the class: the attribute itself is a call into Node.
+        if failure_topic is not None and not hasattr(type(failure_topic), "topic_ref"):
             raise validation.refusal(
                 id,
                 "failure_topic",
@@ -252,7 +253,7 @@ class PerCustomerGlueJob(Construct):
             bucket_name_prefix=bucket_name_prefix or names.bucket_prefix(customer.name, path),
             noncurrent_days=_days(noncurrent_version_expiration) or DEFAULT_NONCURRENT_VERSION_DAYS,
             abort_days=_days(abort_incomplete_multipart_upload_after) or DEFAULT_ABORT_UPLOAD_DAYS,
-            access_log_bucket_name=access_log_bucket.bucket.bucket_name if access_log_bucket else None,
+            access_log_bucket_name=access_log_bucket.bucket_name if access_log_bucket else None,
             access_log_prefix=log_prefix,
             deletion_policy={"DeletionPolicy": deletion, "UpdateReplacePolicy": replacement},
             secret_arn=customer.secret_arn,
@@ -272,11 +273,11 @@ class PerCustomerGlueJob(Construct):
             timeout_minutes=int(timeout.to_minutes()) if timeout else _DEFAULT_TIMEOUT_MINUTES,
             retries=retries,
             schedule=customer.schedule,
-            failure_topic_arn=failure_topic.topic_ref.topic_arn if failure_topic else None,
+            failure_topic_arn=_topic_arn(failure_topic) if failure_topic else None,
         )
         self._resources = _include(self, customer_template.template(options))
         if access_log_bucket is not None:
-            access_log_bucket.allow_delivery(source=self.bucket, prefix=log_prefix)
+            access_log_bucket.allow_delivery_from(scope, bucket_arn=lambda: self.bucket.bucket_arn, prefix=log_prefix)
 
     @property
     def customer(self) -> Customer:
@@ -287,6 +288,11 @@ class PerCustomerGlueJob(Construct):
     def job_name(self) -> str:
         """The job's name, which is also the connection's and the trigger's."""
         return self._name
+
+    @property
+    def security_configuration_name(self) -> str:
+        """The security configuration's name."""
+        return customer_template.security_configuration_name(self._name)
 
     @property
     def network_resources(self) -> list[str]:
@@ -423,6 +429,12 @@ def _days(duration: cdk.Duration | None) -> int | None:
 def _path(scope: Construct) -> str:
     """Return a construct's path, asked of Node once for all customers in it."""
     return scope.node.path
+
+
+@functools.lru_cache(maxsize=64)
+def _topic_arn(topic: ITopicRef) -> str:
+    """Return a topic's ARN, asked of Node once for all customers that share it."""
+    return topic.topic_ref.topic_arn
 
 
 def _include(scope: Construct, template: customer_template.Resource) -> cloudformation_include.CfnInclude:
