@@ -348,11 +348,12 @@ def _resource(kind: str, properties: Mapping[str, object], policies: Mapping[str
 
 def _with_references(value: object) -> object:
     """Put CloudFormation's functions where a text names a resource, or what only the deployment knows."""
+    # Not Mapping and Sequence: to ask for these takes longer than all else here.
     if isinstance(value, str):
         return _referred(value) if "${" in value else value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: _with_references(each) for name, each in value.items()}
-    if isinstance(value, Sequence):
+    if isinstance(value, (list, tuple)):
         return [_with_references(each) for each in value]
     return value
 
