@@ -440,9 +440,8 @@ def _topic_arn(topic: ITopicRef) -> str:
 def _include(scope: Construct, template: customer_template.Resource) -> cloudformation_include.CfnInclude:
     """Put the resources into the construct: L1s of their types, in one call into Node."""
     file = _template_file()
-    # YAML, as which the CDK reads it whatever it is: quicker with a line for each resource than in one line.
-    lines = [f"  {name}: {json.dumps(resource)}\n" for name, resource in template["Resources"].items()]
-    text = "".join(["Resources:\n", *lines]).encode()
+    # The CDK reads it as YAML, whatever it is.
+    text = json.dumps(template).encode()
     # Line breaks over what is left of a longer template before: cutting the file is slower than all else here.
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
