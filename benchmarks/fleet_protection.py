@@ -49,7 +49,7 @@ def _said(assembly: Assembly) -> dict[str, dict[str, Json]]:
     """Return the properties of each resource, under its type and its customer, of whom each has one of a type."""
     resources = [each for each in assembly.resources() if each.type != "AWS::CDK::Metadata"]
     titles = {each.logical_id: _title(each) for each in resources}
-    unknown = {
+    unknown: dict[str, str] = {
         text: f"<{kind} of {_title(each)}>"
         for each in resources
         for kind, text in (("name", each.ref), ("ARN", each.arn))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from cdk_encrypted_data import policies, validation
 from cdk_encrypted_data.interned import block_all_public_access, block_sse_c, days, home, pseudo_parameters
@@ -123,9 +124,9 @@ class AccessLogBucket(Construct):
         Raises:
             ValueError: If the prefix is malformed or taken, or the bucket's policy has room for no further source.
         """
-        self.allow_delivery_from(source, bucket_arn=lambda: source.bucket_arn, prefix=prefix)
+        self.allow_delivery_from(cast("Construct", source), bucket_arn=lambda: source.bucket_arn, prefix=prefix)
 
-    def allow_delivery_from(self, scope: IConstruct, *, bucket_arn: Callable[[], str], prefix: str) -> None:
+    def allow_delivery_from(self, scope: Construct, *, bucket_arn: Callable[[], str], prefix: str) -> None:
         """Do what `allow_delivery` does, for a construct of this library that has a bucket in ``scope``.
 
         The bucket is asked for its ARN only where the policy names it: in a fleet each call into Node counts.

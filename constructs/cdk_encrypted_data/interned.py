@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
-from constructs import IConstruct
+from constructs import Construct
 
 
 class PseudoParameters(NamedTuple):
@@ -47,7 +47,7 @@ class Home(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def home(construct: IConstruct) -> Home:
+def home(construct: Construct) -> Home:
     """Return where a construct is. For those that many others name: a fleet's scope, its log bucket."""
     stack = cdk.Stack.of(construct)
     return Home(stack=stack.node.addr, account=stack.account, region=stack.region)

@@ -273,7 +273,7 @@ class PerCustomerGlueJob(Construct):
             timeout_minutes=int(timeout.to_minutes()) if timeout else _DEFAULT_TIMEOUT_MINUTES,
             retries=retries,
             schedule=customer.schedule,
-            failure_topic_arn=_topic_arn(failure_topic) if failure_topic else None,
+            failure_topic_arn=_topic_arn(cast("Construct", failure_topic)) if failure_topic else None,
         )
         self._resources = _include(self, customer_template.template(options))
         if access_log_bucket is not None:
@@ -432,9 +432,10 @@ def _path(scope: Construct) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _topic_arn(topic: ITopicRef) -> str:
+def _topic_arn(topic: Construct) -> str:
     """Return a topic's ARN, asked of Node once for all customers that share it."""
-    return topic.topic_ref.topic_arn
+    # As a construct it can be a key of the cache, which jsii's interfaces don't say of themselves.
+    return cast("ITopicRef", topic).topic_ref.topic_arn
 
 
 def _include(scope: Construct, template: customer_template.Resource) -> cloudformation_include.CfnInclude:
