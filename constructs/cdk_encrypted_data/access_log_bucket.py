@@ -124,15 +124,12 @@ class AccessLogBucket(Construct):
         Raises:
             ValueError: If the prefix is malformed or taken, or the bucket's policy has room for no further source.
         """
-        self.allow_delivery_from(cast("Construct", source), bucket_arn=lambda: source.bucket_arn, prefix=prefix)
+        self._allow_delivery_from(cast("Construct", source), bucket_arn=lambda: source.bucket_arn, prefix=prefix)
 
-    def allow_delivery_from(self, scope: Construct, *, bucket_arn: Callable[[], str], prefix: str) -> None:
-        """Do what `allow_delivery` does, for a construct of this library that has a bucket in ``scope``.
+    def _allow_delivery_from(self, scope: Construct, *, bucket_arn: Callable[[], str], prefix: str) -> None:
+        """Do what `allow_delivery` does, for a construct of this library that has the bucket in ``scope``.
 
         The bucket is asked for its ARN only where the policy names it: in a fleet each call into Node counts.
-
-        Raises:
-            ValueError: As `allow_delivery`.
         """
         owner = self._id
         validation.check_text(owner, "prefix", prefix, validation.LOG_PREFIX)
@@ -155,12 +152,12 @@ class AccessLogBucket(Construct):
         here = pseudo_parameters()
         if home(scope).stack == home(self).stack:
             self._prefixes.add(prefix)
-            self._allow_delivery(bucket_arn(), prefix)
+            self._admit(bucket_arn(), prefix)
         elif not self._open_to_the_account:
             self._open_to_the_account = True
-            self._allow_delivery(f"arn:{here.partition}:s3:::*", "")
+            self._admit(f"arn:{here.partition}:s3:::*", "")
 
-    def _allow_delivery(self, source_bucket_arn: str, prefix: str) -> None:
+    def _admit(self, source_bucket_arn: str, prefix: str) -> None:
         statement = bucket_policy.allow_log_delivery(
             self._bucket.bucket_arn,
             prefix=prefix,

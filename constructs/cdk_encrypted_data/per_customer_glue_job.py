@@ -277,7 +277,9 @@ class PerCustomerGlueJob(Construct):
         )
         self._resources = _include(self, customer_template.template(options))
         if access_log_bucket is not None:
-            access_log_bucket.allow_delivery_from(scope, bucket_arn=lambda: self.bucket.bucket_arn, prefix=log_prefix)
+            access_log_bucket._allow_delivery_from(  # noqa: SLF001 - the library's own, and not for its users
+                scope, bucket_arn=lambda: self.bucket.bucket_arn, prefix=log_prefix
+            )
 
     @property
     def customer(self) -> Customer:
