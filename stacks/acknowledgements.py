@@ -70,7 +70,7 @@ def logical_id(*path: str) -> str:
     """
     # No security hangs on it.
     digest = hashlib.md5("/".join(path).encode(), usedforsecurity=False).hexdigest()[:8].upper()
-    # What ends as the one after it begins is said once.
+    # An id with which the one before it ends is left out.
     parts = [each for before, each in itertools.pairwise(("", *path)) if not before.endswith(each)]
     return re.sub("[^A-Za-z0-9]", "", "".join(parts))[:240] + digest
 

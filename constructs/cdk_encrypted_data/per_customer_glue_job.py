@@ -190,8 +190,10 @@ class PerCustomerGlueJob(Construct):
         if timeout is not None:
             validation.check_minutes(id, "timeout", timeout, TIMEOUT_MINUTES)
         validation.check_number(id, "retries", retries, RETRIES)
-        # Of the class: the attribute itself is a call into Node.
-        if failure_topic is not None and not hasattr(type(failure_topic), "topic_ref"):
+        # The class is asked first: the attribute itself is two calls into Node.
+        if failure_topic is not None and not any(
+            hasattr(each, "topic_ref") for each in (type(failure_topic), failure_topic)
+        ):
             raise validation.refusal(
                 id,
                 "failure_topic",
