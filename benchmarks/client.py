@@ -4,8 +4,10 @@
 about a client, so the processor time of the client's own process stands beside them: megabytes for each second of it.
 What keeps it fair:
 
-- The three ways take turns, each measurement in a process of its own, warmed up by one small object.
-- Each repetition gives ratios; shown are their medians.
+- The three ways take turns object by object, in one process, each warmed up by one small object. So whatever else the
+  machine does, it does to all three.
+- Each turn gives ratios; shown are their medians and quartiles.
+- Memory is measured in a process of its own for each way.
 - By hand means what a careful user writes: the S3 encryption client's own upload in parts, and a download that streams
   into a temporary file with delayed authentication and renames it at the end.
 
@@ -42,25 +44,26 @@ _CONTEXT = {"purpose": "benchmark", "object": "n"}
 _PROJECT = Path(__file__).parents[1]
 
 
+_WAYS = ("plain", "by_hand", "ours")
+
+
 class _Size(NamedTuple):
     bytes: int
-    operations: int  # in one measurement
-    repetitions: int
+    turns: int
 
 
 _SIZES = {
-    "64 KB": _Size(64 * _KB, 60, 3),
-    "1 MB": _Size(_MB, 30, 3),
-    "16 MB": _Size(16 * _MB, 4, 3),
-    "128 MB": _Size(128 * _MB, 1, 3),
-    "1024 MB": _Size(1024 * _MB, 1, 1),
+    "64 KB": _Size(64 * _KB, 200),
+    "1 MB": _Size(_MB, 150),
+    "16 MB": _Size(16 * _MB, 30),
+    "128 MB": _Size(128 * _MB, 8),
+    "1024 MB": _Size(1024 * _MB, 3),
 }
 
 
 class _Measured(NamedTuple):
     seconds: float
     processor: float
-    peak: int  # bytes above what the process had before
 
 
 def _ways(settings: dict[str, str], folder: Path) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
@@ -100,71 +103,80 @@ def _ways(settings: dict[str, str], folder: Path) -> dict[str, tuple[Callable[[]
             lambda: objects.get_to_file(name="ours", path=target),
         )
 
-    return {way.__name__: way() for way in (plain, by_hand, ours) if way.__name__ == settings["way"]}
+    return {way.__name__: way() for way in (plain, by_hand, ours) if way.__name__ in settings["ways"].split()}
 
 
 def _measure(settings: dict[str, str]) -> None:
-    """Measure one way and one direction, in this process, and print it."""
-    folder, size, operations = Path(settings["folder"]), int(settings["size"]), int(settings["operations"])
-    put, get = _ways(settings, folder)[settings["way"]]
+    """Measure one direction in this process, and print what each turn took and how much memory it needed at most."""
+    folder, direction = Path(settings["folder"]), settings["direction"]
+    ways = _ways(settings, folder)
     source = folder / "source"
     os.truncate(source, 1000)
-    put()
-    get()
-    os.truncate(source, size)
-    if settings["direction"] == "get":
+    for put, get in ways.values():
+        put()
+        get()
+    os.truncate(source, int(settings["size"]))
+    if direction == "get":
         # Put by another process, so that its memory isn't counted here.
-        subprocess.run(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "benchmarks.client", "--measure", json.dumps(settings | {"direction": "put"})],
-            cwd=_PROJECT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-    deed = put if settings["direction"] == "put" else get
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    started = time.perf_counter()
-    for _ in range(operations):
-        deed()
-    seconds = time.perf_counter() - started
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    # On Linux in kilobytes.
-    print(json.dumps([seconds, processor, (after.ru_maxrss - before.ru_maxrss) * _KB]))
+        _run(settings | {"direction": "put", "turns": "1"})
+    before = _peak()
+    turns = [
+        {way: _taken(ways[way][direction == "get"]) for way in _turned(list(ways), turn)}
+        for turn in range(int(settings["turns"]))
+    ]
+    print(json.dumps([turns, _peak() - before]))
+
+
+def _turned(ways: list[str], turn: int) -> list[str]:
+    first = turn % len(ways)
+    return ways[first:] + ways[:first]
+
+
+def _taken(deed: Callable[[], object]) -> _Measured:
+    processor, started = time.process_time(), time.perf_counter()
+    deed()
+    return _Measured(time.perf_counter() - started, time.process_time() - processor)
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KB  # on Linux in kilobytes
+
+
+def _run(settings: dict[str, str], environment: dict[str, str] | None = None) -> tuple[list[dict[str, _Measured]], int]:
+    command = [sys.executable, "-m", "benchmarks.client", "--measure", json.dumps(settings)]
+    done = subprocess.run(  # noqa: S603 - ourselves
+        command, cwd=_PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    turns, peak = json.loads(done.stdout)
+    return [{way: _Measured(*taken) for way, taken in turn.items()} for turn in turns], peak
 
 
 def _compare(settings: dict[str, str], environment: dict[str, str], names: list[str], console: Console) -> None:
-    columns = ("object", "", "plain boto3", "by hand", "ours", "ours / by hand", "ours / plain", "peak memory")
-    tables = [Table(*columns, title=title) for title in ("MB/s", "MB for each second of the client's processor time")]
+    columns = ("object", "", "plain boto3", "by hand", "ours", "ours / by hand", "ours / plain")
+    titles = ("MB/s", "MB for each second of the client's processor time")
+    tables = [Table(*columns, *(["peak memory"] if title == "MB/s" else []), title=title) for title in titles]
     for name in names:
         size = _SIZES[name]
         for direction in ("put", "get"):
-            runs: dict[str, list[_Measured]] = {"plain": [], "by_hand": [], "ours": []}
-            for turn in range(size.repetitions):
-                ways = list(runs)
-                for way in ways[turn % 3 :] + ways[: turn % 3]:
-                    about = settings | {"way": way, "direction": direction}
-                    about |= {"size": str(size.bytes), "operations": str(size.operations)}
-                    command = [sys.executable, "-m", "benchmarks.client", "--measure", json.dumps(about)]
-                    done = subprocess.run(  # noqa: S603 - ourselves
-                        command, cwd=_PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True
-                    )
-                    runs[way].append(_Measured(*json.loads(done.stdout)))
-            for table, part in zip(tables, ("seconds", "processor"), strict=True):
-                table.add_row(name, direction, *_row(runs, part, size))
+            about = settings | {"direction": direction, "size": str(size.bytes)}
+            turns, _ = _run(about | {"ways": " ".join(_WAYS), "turns": str(size.turns)}, environment)
+            peaks = [_run(about | {"ways": way, "turns": "1"}, environment)[1] for way in _WAYS]
+            memory = f"{' / '.join(f'{peak / _MB:.0f}' for peak in peaks)} MB"
+            tables[0].add_row(name, direction, *_row(turns, "seconds", size), memory)
+            tables[1].add_row(name, direction, *_row(turns, "processor", size))
             console.print(f"{name} {direction}: measured", style="dim")
     for table in tables:
         console.print(table)
 
 
-def _row(runs: dict[str, list[_Measured]], part: str, size: _Size) -> list[str]:
+def _row(turns: list[dict[str, _Measured]], part: str, size: _Size) -> list[str]:
     def ratio(other: str) -> str:
-        each = [getattr(b, part) / getattr(a, part) for a, b in zip(runs["ours"], runs[other], strict=True)]
-        return f"{statistics.median(each):.2f} ({min(each):.2f}-{max(each):.2f})"
+        each = [getattr(turn[other], part) / getattr(turn["ours"], part) for turn in turns]
+        low, middle, high = statistics.quantiles(each, n=4)
+        return f"{middle:.2f} ({low:.2f}-{high:.2f})"
 
-    total = size.bytes * size.operations / _MB
-    speeds = [f"{total / statistics.median(getattr(run, part) for run in each):.0f}" for each in runs.values()]
-    peaks = [f"{max(run.peak for run in each) / _MB:.0f}" for each in runs.values()]
-    return [*speeds, ratio("by_hand"), ratio("plain"), f"{' / '.join(peaks)} MB"]
+    medians = [statistics.median(getattr(turn[way], part) for turn in turns) for way in _WAYS]
+    return [*(f"{size.bytes / _MB / median:.0f}" for median in medians), ratio("by_hand"), ratio("plain")]
 
 
 def _crowd(settings: dict[str, str], environment: dict[str, str], count: int, console: Console) -> None:

@@ -50,4 +50,5 @@ def try_each(attempts: Iterable[Attempt]) -> Iterator[Result]:
 
 def _refusal(error: ClientError) -> str:
     code = error.response["Error"]["Code"]
-    return REFUSED if code in ("AccessDenied", "AccessDeniedException", "403") else f"failed: {error}"
+    refusals = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
+    return REFUSED if code in refusals else f"failed: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Region:
         name: The Region.
         location: Its bucket, and the applications' key there.
         bucket_key_arn: The key of the bucket itself.
+        topic_arn: Where it is told what isn't replicated.
         s3: An S3 client of a principal that may do everything in the account.
         reader: An S3 client of a reader.
     """
@@ -37,6 +39,7 @@ class Region:
     name: str
     location: Location
     bucket_key_arn: str
+    topic_arn: str
     s3: Any
     reader: Any
 
@@ -84,7 +87,8 @@ class Deployed:
         return credentials
 
     def _region(self, region: str) -> Region:
-        bucket = outputs_of(self.aws, f"{self.name}-{region}", region=region)["BucketName"]
+        outputs = outputs_of(self.aws, f"{self.name}-{region}", region=region)
+        bucket = outputs["BucketName"]
         key_arn = outputs_of(self.aws, f"{self.name}-keys-{region}", region=region)["KeyArn"]
         s3 = self.aws.client("s3", region=region)
         (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
@@ -92,6 +96,7 @@ class Deployed:
             name=region,
             location=Location(region=region, bucket=bucket, key_arn=key_arn),
             bucket_key_arn=rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"],
+            topic_arn=outputs["ReplicationTopicArn"],
             s3=s3,
             reader=self.aws.client("s3", region=region, credentials=self._people["reader"]),
         )
@@ -190,6 +195,110 @@ def _delete(here: Region, there: Region, name: str) -> str:
     found = there.s3.list_object_versions(Bucket=there.location.bucket, Prefix=name)
     hidden = "hidden by a delete marker" if found.get("DeleteMarkers") else "not hidden"
     return f"{hidden}, the version is {'kept' if found.get('Versions') else 'gone'}"
+
+
+def monitoring(deployed: Deployed) -> list[Attempt]:
+    """Return the attempts to be told what isn't replicated, and to listen or talk there without the right to."""
+    home, away = deployed.home, deployed.away
+    return [
+        Attempt(
+            what=f"object put in {home.name} while the bucket's key of {away.name} is disabled",
+            request="PutObject; a queue has subscribed to the topic",
+            expected="told of the failed replica: DstKmsKeyInvalidState",
+            run=lambda: _failed_replica(deployed, home, away),
+        ),
+        *(
+            Attempt(
+                what=f"alarm of replication in {region.name}",
+                request="SetAlarmState; a queue has subscribed to the topic",
+                expected="told by every alarm of the Region",
+                run=functools.partial(_alarms, deployed, region),
+            )
+            for region in (home, away)
+        ),
+        Attempt(
+            what="data key under the key of the topic",
+            request="GenerateDataKey by the account's root",
+            expected=REFUSED,
+            run=lambda: _use_the_topics_key(deployed, home),
+        ),
+        Attempt(
+            what="subscription of an address without TLS",
+            request="Subscribe by the account's root",
+            expected=REFUSED,
+            run=lambda: _listen_without_tls(deployed, home),
+        ),
+    ]
+
+
+def _failed_replica(deployed: Deployed, here: Region, there: Region) -> str:
+    name, kms = deployed.object("fails"), deployed.aws.client("kms", region=there.name)
+    with _subscribed(deployed, here) as messages:
+        kms.disable_key(KeyId=there.bucket_key_arn)
+        try:
+            here.put(name)
+        finally:
+            kms.enable_key(KeyId=there.bucket_key_arn)
+        records = [record for message in messages() for record in message.get("Records", [])]
+    told = [each["replicationEventData"]["failureReason"] for each in records if each["s3"]["object"]["key"] == name]
+    return f"told of the failed replica: {', '.join(told)}" if told else "nobody was told"
+
+
+def _alarms(deployed: Deployed, region: Region) -> str:
+    cloudwatch = deployed.aws.client("cloudwatch", region=region.name)
+    alarms = {
+        each["AlarmName"]
+        for each in cloudwatch.describe_alarms()["MetricAlarms"]
+        if each["AlarmActions"] == [region.topic_arn]
+    }
+    with _subscribed(deployed, region) as messages:
+        for each in alarms:
+            cloudwatch.set_alarm_state(AlarmName=each, StateValue="ALARM", StateReason="the demo tries it")
+            cloudwatch.set_alarm_state(AlarmName=each, StateValue="OK", StateReason="the demo has tried it")
+        told = {each["AlarmName"] for each in messages() if each.get("NewStateValue") == "ALARM"}
+    return "told by every alarm of the Region" if alarms and told == alarms else f"told by {sorted(told)} of {alarms}"
+
+
+def _use_the_topics_key(deployed: Deployed, region: Region) -> str:
+    sns, kms = (deployed.aws.client(each, region=region.name) for each in ("sns", "kms"))
+    key = sns.get_topic_attributes(TopicArn=region.topic_arn)["Attributes"]["KmsMasterKeyId"]
+    kms.generate_data_key(KeyId=key, KeySpec="AES_256")
+    return "made"
+
+
+def _listen_without_tls(deployed: Deployed, region: Region) -> str:
+    sns = deployed.aws.client("sns", region=region.name)
+    # Nobody listens there; whoever subscribes has to confirm it before anything else is sent.
+    sns.subscribe(TopicArn=region.topic_arn, Protocol="http", Endpoint="http://127.0.0.1:9/none")
+    return "subscribed"
+
+
+@contextlib.contextmanager
+def _subscribed(deployed: Deployed, region: Region) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Subscribe a queue to the Region's topic; yield what takes its messages, waiting ten seconds for the first."""
+    sqs, sns = (deployed.aws.client(each, region=region.name) for each in ("sqs", "sns"))
+    queue = sqs.create_queue(QueueName=f"{deployed.name}-told")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": arn}]}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    subscription = sns.subscribe(TopicArn=region.topic_arn, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+
+    def messages() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while received := sqs.receive_message(
+            QueueUrl=queue, WaitTimeSeconds=0 if found else 10, MaxNumberOfMessages=10
+        ).get("Messages"):
+            found += [json.loads(json.loads(each["Body"])["Message"]) for each in received]
+            for each in received:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=each["ReceiptHandle"])
+        return found
+
+    try:
+        yield messages
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscription)
+        sqs.delete_queue(QueueUrl=queue)
 
 
 def client_side_encryption(deployed: Deployed) -> list[Attempt]:

@@ -12,6 +12,7 @@ from cdk_encrypted_data import (
     Promotion,
     ReplicatedEncryptedBuckets,
     ReplicationDirection,
+    ReplicationMonitoring,
 )
 from stacks.acknowledgements import (
     CALLED_BY_CLOUDFORMATION,
@@ -24,7 +25,7 @@ from stacks.acknowledgements import (
     objects_of,
     objects_of_bucket_named,
 )
-from stacks.settings import PromotionSettings, RemovalPolicy, ReplicatedBucketsSettings
+from stacks.settings import Monitoring, PromotionSettings, RemovalPolicy, ReplicatedBucketsSettings
 
 
 class ReplicatedData:
@@ -32,7 +33,8 @@ class ReplicatedData:
 
     The first Region is home: it has the key's primary, and a reader's and a writer's policy, which hold in all Regions.
     Its bucket's stack is deployed last and its key's first, so one stack can't be both; and who deletes the buckets'
-    stacks doesn't touch the keys, without which nothing that was encrypted can be read.
+    stacks doesn't touch the keys, without which nothing that was encrypted can be read. Beside each bucket is a topic
+    that tells of what isn't replicated, unless the settings want none.
     """
 
     def __init__(
@@ -91,6 +93,17 @@ class ReplicatedData:
             access_log_buckets=list(self.access_logs.values()),
             removal_policy=removal,
         )
+        self.monitoring = (
+            ReplicationMonitoring(
+                bucket_home,
+                "Monitoring",
+                buckets=self.buckets,
+                key_administrators=administrators,
+                removal_policy=removal,
+            )
+            if settings.monitoring is Monitoring.ON
+            else None
+        )
         self.reader, self.writer = self._policies(bucket_home, name)
         self._acknowledge(settings)
         for region in settings.regions:
@@ -102,6 +115,11 @@ class ReplicatedData:
             )
             cdk.CfnOutput(self.key_stacks[region], "KeyArn", value=self.keys.key_for(region).key_arn)
             cdk.CfnOutput(self.bucket_stacks[region], "BucketName", value=bucket.bucket.bucket_name)
+            if self.monitoring is not None:
+                topic = self.monitoring.topic_for(region)
+                assert topic.master_key is not None  # noqa: S101 - for type checkers: each has one
+                acknowledge_removal(removal, buckets=[], keys=[topic.master_key])
+                cdk.CfnOutput(self.bucket_stacks[region], "ReplicationTopicArn", value=topic.topic_arn)
         cdk.CfnOutput(bucket_home, "ReaderPolicyArn", value=self.reader.managed_policy_arn)
         cdk.CfnOutput(bucket_home, "WriterPolicyArn", value=self.writer.managed_policy_arn)
         cdk.CfnOutput(bucket_home, "Purpose", value=name)

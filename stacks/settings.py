@@ -16,7 +16,7 @@ BUCKETS = "encrypted-data:buckets"
 REPLICATED_BUCKETS = "encrypted-data:replicatedBuckets"
 REMOVAL_POLICY = "encrypted-data:removalPolicy"
 
-_REPLICATED_FIELDS = {"name", "regions", "administrators", "promotion"}
+_REPLICATED_FIELDS = {"name", "regions", "administrators", "monitoring", "promotion"}
 _PROMOTION_FIELDS = {"primaryRegion", "regions"}
 _FIELDS = {"name", "encryption", "uploadPolicy", "administrators", "users"}
 # AccessLogs and its output are the stack's own.
@@ -32,6 +32,13 @@ class RemovalPolicy(Enum):
 
     RETAIN = "RETAIN"
     DESTROY = "DESTROY"
+
+
+class Monitoring(Enum):
+    """Whether somebody can be told what S3 doesn't replicate, or not in time."""
+
+    ON = "ON"
+    OFF = "OFF"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +84,8 @@ class ReplicatedBucketsSettings:
         regions: Two Regions or more; the first has the key's primary. A Region that is added gets what is stored from
             then on.
         administrators: ARNs of the roles and users who administer the keys and may not use them.
+        monitoring: Whether each Region has a topic, under a key of its own, for failed replicas and for alarms: S3
+            tells nobody otherwise. A key costs $1.00 a month, an alarm $0.10.
         promotion: Where the primary is, while it isn't in the first Region.
     """
 
@@ -84,6 +93,7 @@ class ReplicatedBucketsSettings:
     name: str
     regions: tuple[str, ...]
     administrators: tuple[str, ...] = ()
+    monitoring: Monitoring = Monitoring.ON
     promotion: PromotionSettings | None = None
 
 
@@ -160,8 +170,8 @@ def _bucket(entry: object) -> BucketSettings:
     fields = _entry(BUCKETS, entry, required={"name"}, allowed=_FIELDS)
     return BucketSettings(
         name=_name(BUCKETS, fields["name"]),
-        encryption=_choice("encryption", fields.get("encryption", "SSE_KMS"), ServerSideEncryption),
-        upload_policy=_choice("uploadPolicy", fields.get("uploadPolicy", "RESPECT_DEFAULT"), UploadPolicy),
+        encryption=_choice(BUCKETS, "encryption", fields.get("encryption", "SSE_KMS"), ServerSideEncryption),
+        upload_policy=_choice(BUCKETS, "uploadPolicy", fields.get("uploadPolicy", "RESPECT_DEFAULT"), UploadPolicy),
         administrators=_arns(BUCKETS, "administrators", fields.get("administrators", [])),
         users=_arns(BUCKETS, "users", fields.get("users", [])),
     )
@@ -178,6 +188,7 @@ def _replicated(entry: object, account: str | None) -> ReplicatedBucketsSettings
         name=_name(REPLICATED_BUCKETS, fields["name"]),
         regions=_regions("regions", fields["regions"]),
         administrators=_arns(REPLICATED_BUCKETS, "administrators", fields.get("administrators", [])),
+        monitoring=_choice(REPLICATED_BUCKETS, "monitoring", fields.get("monitoring", "ON"), Monitoring),
         promotion=_promotion(fields.get("promotion")),
     )
 
@@ -217,10 +228,10 @@ def _regions(field: str, value: object) -> tuple[str, ...]:
     raise _refusal(f"{REPLICATED_BUCKETS}, {field}", value, "a list of at least two Regions, each once")
 
 
-def _choice(field: str, value: object, choices: type[_Choice]) -> _Choice:
+def _choice(setting: str, field: str, value: object, choices: type[_Choice]) -> _Choice:
     if isinstance(value, str) and value in choices.__members__:
         return choices[value]
-    raise _refusal(f"{BUCKETS}, {field}", value, ", ".join(choices.__members__))
+    raise _refusal(f"{setting}, {field}", value, ", ".join(choices.__members__))
 
 
 def _arns(setting: str, field: str, value: object) -> tuple[str, ...]:

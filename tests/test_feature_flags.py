@@ -15,6 +15,7 @@ from cdk_encrypted_data import (
     AccessLogBucket,
     CustomerManagedKey,
     EncryptedBucket,
+    MultiRegionAccessPoint,
     MultiRegionKeyPair,
     ObjectEvents,
     ReplicatedEncryptedBuckets,
@@ -76,21 +77,26 @@ def pair(context: dict[str, Any]) -> dict[str, Any]:
 
 
 def replicated(context: dict[str, Any], *, granted: bool) -> dict[str, Any]:
-    """Return the templates of buckets that replicate one way, and both ways, and are watched."""
+    """Return the templates of buckets that replicate one way, and both ways, are watched and have one name."""
     app = cdk.App(context=context)
     home, *away = stacks = [
         cdk.Stack(app, region, env=cdk.Environment(account="111122223333", region=region))
         for region in ("eu-central-1", "eu-west-1", "us-east-1")
     ]
+    later = cdk.Stack(app, "Later", env=cdk.Environment(account="111122223333", region="eu-west-1"))
+    stacks.append(later)
     for direction in ReplicationDirection:
         buckets = ReplicatedEncryptedBuckets(
             home, direction.name, bucket_name_prefix=direction.value, replicas=away, direction=direction
         )
         monitoring = ReplicationMonitoring(home, f"{direction.name}Monitoring", buckets=buckets)
+        everywhere = MultiRegionAccessPoint(home, f"{direction.name}Everywhere", buckets=buckets)
         if granted:
             policy = iam.ManagedPolicy(home, f"Read{direction.name}")
             buckets.grant_read(policy)
             monitoring.grant_subscribe(policy)
+            everywhere.grant_read(policy)
+            everywhere.grant_read(iam.ManagedPolicy(later, f"Read{direction.name}"))
     return {stack.stack_name: template(stack) for stack in stacks}
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cdk_encrypted_data.failure_topic import FailureTopic
     from cdk_encrypted_data.fleet_quotas import FleetQuotas
     from cdk_encrypted_data.job_code import JobCode
+    from cdk_encrypted_data.multi_region_access_point import MultiRegionAccessPoint
     from cdk_encrypted_data.multi_region_key_pair import MultiRegionKeyPair
     from cdk_encrypted_data.per_customer_glue_job import PerCustomerGlueJob
     from cdk_encrypted_data.placement import Placement
@@ -56,6 +57,7 @@ __all__ = [
     "GlueVersion",
     "JobCode",
     "MinimumTlsVersion",
+    "MultiRegionAccessPoint",
     "MultiRegionKeyPair",
     "ObjectEvents",
     "ObjectLock",
@@ -90,6 +92,7 @@ _MODULES = {
     "GlueVersion": "choices",
     "JobCode": "job_code",
     "MinimumTlsVersion": "choices",
+    "MultiRegionAccessPoint": "multi_region_access_point",
     "MultiRegionKeyPair": "multi_region_key_pair",
     "ObjectEvents": "choices",
     "ObjectLock": "choices",

@@ -200,6 +200,8 @@ class ReplicatedEncryptedBuckets(Construct):
 
         super().__init__(scope, id)
         self._replication = replication
+        self._upload_policy = upload_policy
+        self._minimum_tls_version = minimum_tls_version
         self._buckets: dict[str, EncryptedBucket] = {}
         for region, place in zip(regions, (self, *replicas), strict=True):
             bucket = EncryptedBucket(
@@ -266,6 +268,16 @@ class ReplicatedEncryptedBuckets(Construct):
     def replication(self) -> Replication:
         """What is replicated, and how."""
         return self._replication
+
+    @property
+    def upload_policy(self) -> UploadPolicy:
+        """What an upload that names no encryption meets, in every bucket."""
+        return self._upload_policy
+
+    @property
+    def minimum_tls_version(self) -> MinimumTlsVersion:
+        """The oldest TLS version that every bucket answers."""
+        return self._minimum_tls_version
 
     def replicates(self, region: str) -> bool:
         """Return whether the bucket of a Region replicates, to a Region of these or to another account.

@@ -47,6 +47,12 @@ BUCKET_NAME = Text(
     "reserved prefixes and suffixes",
     "choose another name, or leave it out and CloudFormation makes one",
 )
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/MultiRegionAccessPointRestrictions.html
+MULTI_REGION_ACCESS_POINT_NAME = Text(
+    re.compile(r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]"),
+    "3 to 50 lower-case letters, digits and hyphens that neither begin nor end with a hyphen",
+    "choose another name, or leave it out and CloudFormation makes one",
+)
 DESTINATION_BUCKET_NAME = Text(
     re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
     "3 to 63 lower-case letters, digits, dots and hyphens",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from cdk_encrypted_data_client.failover import Failover, is_outage
 from cdk_encrypted_data_client.files import Spool, landing
 from cdk_encrypted_data_client.journal import Journal, Record
 from cdk_encrypted_data_client.locations import Location, home_first
-from cdk_encrypted_data_client.uploads import PART, Readable, clean_up, parts_of, upload
+from cdk_encrypted_data_client.uploads import Readable, clean_up, part_size, parts_of, upload, with_last
 
 _LOG = logging.getLogger("cdk_encrypted_data_client")
 
@@ -34,6 +35,8 @@ _DEFAULTS = Config(
     read_timeout=30,
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=50,
+    # What is read is authenticated to its last byte: a second checksum over the same bytes would find nothing more.
+    response_checksum_validation="when_required",
 )
 # How often a body may break off before its Region counts as failed: boto3 tries requests again, not what follows them.
 _BODIES = 2
@@ -119,7 +122,7 @@ class EncryptedObjects:
         home: The Region asked first and written to; the first location's by default.
         session: Where credentials come from; boto3's own chain by default.
         config: What botocore shall do otherwise. By default it gives up connecting after 5 seconds and waiting after
-            30, tries three times, and keeps 50 connections.
+            30, tries three times, keeps 50 connections, and leaves the checksums of answers to the authentication.
         state_directory: Where unfinished uploads are written down for `clean`: a directory that only this user may
             write to. By default `encrypted-data-UID` among the temporary files.
 
@@ -149,7 +152,7 @@ class EncryptedObjects:
     # Put
 
     def put(self, *, name: str, data: bytes | bytearray | memoryview, progress: Progress | None = None) -> StoredObject:
-        """Encrypt data and store them under a name, from 8 MiB on in parts.
+        """Encrypt data and store them under a name, above 16 MiB in parts.
 
         Args:
             name: The object's name: 1 to 1024 characters, one that isn't ASCII counting three for each byte of UTF-8.
@@ -162,7 +165,8 @@ class EncryptedObjects:
             RefusedError, UnavailableError: it isn't stored, and nothing is left of it.
         """
         whole = memoryview(data).cast("B")
-        parts: Iterator[bytes | memoryview] = (whole[at : at + PART] for at in range(0, max(len(whole), 1), PART))
+        part = part_size(len(whole))
+        parts: Iterator[bytes | memoryview] = (whole[at : at + part] for at in range(0, max(len(whole), 1), part))
         return self._put(name, parts, len(whole), progress)
 
     def put_file(self, *, name: str, path: str | os.PathLike[str], progress: Progress | None = None) -> StoredObject:
@@ -416,10 +420,11 @@ class EncryptedObjects:
                 f"{name}: {size} bytes; allowed: up to {MOST_BYTES}, the most AES-GCM takes; put it in pieces"
             )
         tell = progress or _quiet
+        pieces = with_last(parts)
 
         def attempt(home: Location) -> StoredObject:
-            first = next(parts)
-            if len(first) < PART:
+            first, only = next(pieces)
+            if only:
                 seal, version = self._envelope(home).put(name, bytes(first))
                 length = len(first)
                 tell(length)
@@ -430,7 +435,7 @@ class EncryptedObjects:
                     journal=self._journal,
                     location=home,
                     name=name,
-                    parts=_again(first, parts),
+                    parts=itertools.chain([(first, only)], pieces),
                     progress=tell,
                 )
             return StoredObject(name=name, region=home.region, size=length, version_id=version, seal=seal)
@@ -501,11 +506,6 @@ class _Nowhere:
 
     def truncate(self, _size: int, /) -> int:
         return 0
-
-
-def _again(first: bytes | memoryview, others: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    yield first
-    yield from others
 
 
 def _quiet(_count: int) -> None:

@@ -20,6 +20,8 @@ from cdk_encrypted_data_client.locations import Location
 
 PART = 8 * 2**20
 """Bytes of a part: 8,192 of them are the largest object that AES-GCM allows, and S3 takes 10,000."""
+# In parts it would be three requests more, two of them before and after everything else.
+_ONE_REQUEST = 16 * 2**20
 _AT_ONCE = 4
 # How far this machine's clock may be from S3's, which takes no request of a clock that is further off.
 _CLOCKS = timedelta(minutes=15)
@@ -32,15 +34,21 @@ class Readable(Protocol):
         """Return at most ``size`` bytes."""
 
 
-def parts_of(stream: Readable, expected: int = PART) -> Iterator[bytes | memoryview]:
-    """Yield parts of exactly 8 MiB, the last one shorter and perhaps empty.
+def part_size(expected: int) -> int:
+    """Return the bytes of a part: all of what isn't larger than 16 MiB, else 8 MiB."""
+    return _ONE_REQUEST if expected <= _ONE_REQUEST else PART
+
+
+def parts_of(stream: Readable, expected: int | None = None) -> Iterator[bytes | memoryview]:
+    """Yield parts of exactly that size, the last one shorter and perhaps empty.
 
     Of a file that is expected to be small no more room is asked for.
     """
-    ask = min(PART, expected + 1)
+    part = PART if expected is None else part_size(expected)
+    ask = min(part, expected + 1) if expected else part
     while True:
         pieces: list[bytes] = []
-        missing = PART
+        missing = part
         # A pipe or a socket returns what it has.
         while missing and (piece := stream.read(min(missing, ask))):
             pieces.append(piece)
@@ -56,10 +64,13 @@ def upload(
     journal: Journal,
     location: Location,
     name: str,
-    parts: Iterable[bytes | memoryview],
+    parts: Iterable[tuple[bytes | memoryview, bool]],
     progress: Callable[[int], object],
 ) -> tuple[str, str | None, int]:
-    """Upload an object in parts, and return its seal, version and size. Whatever happens, no upload is left."""
+    """Upload an object in parts, each with whether it is the last, and return its seal, version and size.
+
+    Whatever happens, no upload is left.
+    """
     about = {"kind": "upload", "region": location.region, "bucket": location.bucket, "name": name}
     with journal.unfinished(**about, at=datetime.now(timezone.utc).isoformat()) as record:
         started = _start(envelope, name, record)
@@ -87,7 +98,7 @@ def _start(envelope: Envelope, name: str, record: Record) -> Upload:
 
 def _upload_parts(
     started: Upload,
-    parts: Iterable[bytes | memoryview],
+    parts: Iterable[tuple[bytes | memoryview, bool]],
     progress: Callable[[int], object],
 ) -> tuple[list[dict[str, Any]], int]:
     """Encrypt one part after the other, as the cipher wants it, while those before are still on their way."""
@@ -102,7 +113,7 @@ def _upload_parts(
 
     pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="encrypted-data")
     try:
-        for number, (data, last) in enumerate(_with_last(parts), start=1):
+        for number, (data, last) in enumerate(parts, start=1):
             size += len(data)
             if size > MOST_BYTES:
                 raise SettingsError(
@@ -121,7 +132,7 @@ def _upload_parts(
     return etags, size
 
 
-def _with_last(parts: Iterable[bytes | memoryview]) -> Iterator[tuple[bytes | memoryview, bool]]:
+def with_last(parts: Iterable[bytes | memoryview]) -> Iterator[tuple[bytes | memoryview, bool]]:
     """Yield each part, and whether it is the last: an empty one only if it is the only one."""
     before: bytes | memoryview | None = None
     for part in parts:

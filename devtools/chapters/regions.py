@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from devtools.attempts import try_each
-from devtools.promises_in_regions import Deployed, client_side_encryption, promotion, replication
+from devtools.promises_in_regions import Deployed, client_side_encryption, monitoring, promotion, replication
 from devtools.stage import Section, Stage
 from stacks.settings import REPLICATED_BUCKETS
 
@@ -27,6 +27,9 @@ def show(stage: Stage) -> Iterator[Section]:
     with stage.step(f"try the promises of {NAME}"):
         replicated = list(try_each(replication(deployed)))
     yield Section(title=f"{NAME}: a bucket in each of {' and '.join(REGIONS)}, which replicate", results=replicated)
+    with stage.step("let a replica fail, set alarms off"):
+        told = list(try_each(monitoring(deployed)))
+    yield Section(title=f"{NAME}: who has subscribed is told what isn't replicated", results=told)
     with stage.step("encrypt in applications, shut Regions off"):
         encrypted = list(try_each(client_side_encryption(deployed)))
     yield Section(title=f"{NAME}: encrypted in applications under a key of both Regions", results=encrypted)

@@ -14,7 +14,7 @@ from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, 
 
 from cdk_encrypted_data import AccessLogBucket, EncryptedBucket
 from stacks.acknowledgements import DEFAULT_KMS, REPLICATION
-from tests.snapshots.test_snapshots import fullest_bucket, fullest_key, fullest_monitoring
+from tests.snapshots.test_snapshots import fullest_access_point, fullest_bucket, fullest_key, fullest_monitoring
 
 # By design of this release: nothing here replicates. Log buckets are under SSE-S3 (docs/decisions.md, 6).
 NOT_REPLICATED = {name.split("::", 1)[1] for name in REPLICATION}
@@ -61,12 +61,27 @@ def test_what_the_packs_find(tmp_path: Path, make: Callable[[cdk.Stack], object]
     assert findings(tmp_path, make) == expected
 
 
+def two_regions(stack: cdk.Stack) -> tuple[cdk.Stack, cdk.Stack]:
+    app = stack.node.root
+    assert isinstance(app, cdk.App)
+    environments = [cdk.Environment(account="111122223333", region=each) for each in ("eu-central-1", "eu-west-1")]
+    home, away = (cdk.Stack(app, str(each.region), env=each) for each in environments)
+    return home, away
+
+
+def test_what_the_packs_find_in_an_access_point(tmp_path: Path) -> None:
+    def granted(stack: cdk.Stack) -> None:
+        home, away = two_regions(stack)
+        fullest_access_point(home, away)
+
+    assert findings(tmp_path / "point", granted, within='"eu-central-1/Everywhere') == set()
+    # The grants on all objects whose names begin so, of each bucket and of the access point.
+    assert findings(tmp_path / "policy", granted, within='"eu-central-1/Policy') == {"AwsSolutions-IAM5"}
+
+
 def test_what_the_packs_find_in_what_watches_replication(tmp_path: Path) -> None:
     def watched(stack: cdk.Stack) -> None:
-        app = stack.node.root
-        assert isinstance(app, cdk.App)
-        environments = [cdk.Environment(account="111122223333", region=each) for each in ("eu-central-1", "eu-west-1")]
-        home, away = (cdk.Stack(app, str(each.region), env=each) for each in environments)
+        home, away = two_regions(stack)
         fullest_monitoring(home, away)
         sns.Topic(home, "PlainTopic")
 

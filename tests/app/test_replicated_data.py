@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 
 from stacks.replicated_data import ReplicatedData
-from stacks.settings import PromotionSettings, RemovalPolicy, ReplicatedBucketsSettings
+from stacks.settings import Monitoring, PromotionSettings, RemovalPolicy, ReplicatedBucketsSettings
 
 ORDERS = ReplicatedBucketsSettings(account="111122223333", name="Orders", regions=("eu-central-1", "eu-west-1"))
 STATEFUL = {"AWS::KMS::Key", "AWS::KMS::ReplicaKey", "AWS::S3::Bucket"}
@@ -66,9 +66,42 @@ def test_outputs_are_what_an_application_needs(assembly: Assembly) -> None:
     outputs = {stack: set(assembly.template(stack).get("Outputs", {})) for stack in assembly.stacks}
     for region in ORDERS.regions:
         assert "KeyArn" in outputs[f"Orders-keys-{region}"]
-        assert "BucketName" in outputs[f"Orders-{region}"]
+        assert {"BucketName", "ReplicationTopicArn"} <= outputs[f"Orders-{region}"]
     assert outputs["Orders-eu-central-1"] >= {"ReaderPolicyArn", "WriterPolicyArn", "Purpose"}
     assert assembly.template("Orders-eu-central-1")["Outputs"]["Purpose"]["Value"] == "Orders"
+
+
+def test_what_isnt_replicated_is_told_in_each_region(assembly: Assembly) -> None:
+    for region in ORDERS.regions:
+        resources = assembly.template(f"Orders-{region}")["Resources"]
+        kinds = [each["Type"] for each in resources.values()]
+        # What failed, and what waits, from and to the one other Region.
+        assert (kinds.count("AWS::SNS::Topic"), kinds.count("AWS::CloudWatch::Alarm")) == (1, 2)
+        (topic,) = [name for name, each in resources.items() if each["Type"] == "AWS::SNS::Topic"]
+        assert assembly.template(f"Orders-{region}")["Outputs"]["ReplicationTopicArn"]["Value"] == {"Ref": topic}
+        (bucket,) = [each for each in resources.values() if "TopicConfigurations" in str(each)]
+        assert bucket["Properties"]["NotificationConfiguration"]["TopicConfigurations"] == [
+            {"Event": "s3:Replication:*", "Topic": {"Ref": topic}}
+        ]
+
+
+def test_nobody_is_told_where_the_settings_want_it_so(assembly: Assembly) -> None:
+    quiet = Assembly(dataclasses.replace(ORDERS, monitoring=Monitoring.OFF))
+    assert "Topic" not in str([quiet.template(each) for each in quiet.stacks])
+    # It comes and goes without touching a bucket's or an application's key.
+    kept = {place: each for place, each in assembly.stateful().items() if place in quiet.stateful()}
+    assert len(kept) == len(quiet.stateful()) == 8
+    keys = {"AWS::KMS::Key", "AWS::KMS::ReplicaKey"}
+    assert all(each == quiet.stateful()[place] for place, each in kept.items() if each["Type"] in keys)
+
+
+def test_who_administers_the_keys_administers_the_topics(assembly: Assembly) -> None:
+    administrator = "arn:aws:iam::111122223333:role/key-administrator"
+    named = Assembly(dataclasses.replace(ORDERS, administrators=(administrator,)))
+    for (_, name), key in named.stateful().items():
+        if key["Type"] != "AWS::S3::Bucket":
+            assert administrator in str(key["Properties"]["KeyPolicy"]), name
+    assert administrator not in str(assembly.stateful())
 
 
 def test_the_policies_are_about_one_purpose_with_every_key(assembly: Assembly) -> None:
@@ -87,7 +120,8 @@ def test_the_policies_are_about_one_purpose_with_every_key(assembly: Assembly) -
 )
 def test_the_removal_policy_is_every_keys_and_buckets(removal_policy: RemovalPolicy, expected: str) -> None:
     stateful = Assembly(ORDERS, removal_policy=removal_policy).stateful()
-    assert len(stateful) == 8
+    # In each Region the applications' key, the bucket, its key and log bucket, and the topic's key.
+    assert len(stateful) == 10
     assert {each["DeletionPolicy"] for each in stateful.values()} == {expected}
 
 

@@ -16,6 +16,7 @@ from stacks.settings import (
     REMOVAL_POLICY,
     REPLICATED_BUCKETS,
     BucketSettings,
+    Monitoring,
     PromotionSettings,
     RemovalPolicy,
     ReplicatedBucketsSettings,
@@ -46,6 +47,7 @@ def test_all_of_it() -> None:
                     "name": "Orders",
                     "regions": ["eu-central-1", "eu-west-1"],
                     "administrators": [ADMINISTRATOR],
+                    "monitoring": "OFF",
                     "promotion": {"primaryRegion": "eu-west-1", "regions": ["eu-central-1", "eu-west-1"]},
                 },
             ],
@@ -68,6 +70,7 @@ def test_all_of_it() -> None:
                 name="Orders",
                 regions=("eu-central-1", "eu-west-1"),
                 administrators=(ADMINISTRATOR,),
+                monitoring=Monitoring.OFF,
                 promotion=PromotionSettings(primary_region="eu-west-1", regions=("eu-central-1", "eu-west-1")),
             ),
         ),
@@ -80,6 +83,7 @@ def test_from_the_command_line() -> None:
     regions = '[{"name": "Orders", "regions": ["eu-central-1", "eu-west-1"]}]'
     (replicated,) = Settings.from_context({ACCOUNT: "111122223333", REPLICATED_BUCKETS: regions}).replicated_buckets
     assert (replicated.name, replicated.regions) == ("Orders", ("eu-central-1", "eu-west-1"))
+    assert replicated.monitoring is Monitoring.ON
 
 
 @pytest.mark.parametrize(
@@ -131,6 +135,8 @@ def test_the_account(named: str | None, of_the_credentials: str | None, account:
         ),
         ({REPLICATED_BUCKETS: [REPLICATED | {"regions": ["Frankfurt", "Ireland"]}]}, "at least two Regions, each once"),
         ({REPLICATED_BUCKETS: [REPLICATED | {"administrators": [1]}]}, "a list of ARNs"),
+        ({REPLICATED_BUCKETS: [REPLICATED | {"monitoring": True}]}, "ON, OFF"),
+        ({REPLICATED_BUCKETS: [REPLICATED | {"monitoring": "NONE"}]}, "ON, OFF"),
         ({REPLICATED_BUCKETS: [REPLICATED | {"promotion": "eu-west-1"}]}, "an object with primaryRegion, a Region,"),
         (
             {REPLICATED_BUCKETS: [REPLICATED | {"promotion": {"primaryRegion": "eu-west-1"}}]},

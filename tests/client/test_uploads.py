@@ -6,6 +6,7 @@ import datetime as dt
 import fcntl
 import io
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -39,6 +40,42 @@ class _Breaking(io.RawIOBase):
         size = min(size, self._left)
         self._left -= size
         return bytes(size)
+
+
+@pytest.mark.parametrize(
+    ("size", "operations"),
+    [
+        (2 * _PART, ["PutObject"]),
+        (2 * _PART + 1, ["CreateMultipartUpload", *["UploadPart"] * 3, "CompleteMultipartUpload"]),
+    ],
+)
+def test_what_is_known_to_be_no_more_than_two_parts_goes_in_one_request(
+    objects: EncryptedObjects, faults: Faults, tmp_path: Path, size: int, operations: list[str]
+) -> None:
+    data, path = os.urandom(size), tmp_path / "file"
+    path.write_bytes(data)
+    objects.put(name="data", data=data)
+    objects.put_file(name="file", path=path)
+    assert [operation for service, _, operation in faults.requests if service == "s3"] == operations * 2
+    assert [objects.get(name=name).data for name in ("data", "file")] == [data] * 2
+
+
+def test_a_file_that_doesnt_know_its_size_is_read_in_large_pieces(tmp_path: Path) -> None:
+    data, pipe = os.urandom(_PART + 5), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reads: list[int] = []
+
+    class Counting(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            reads.append(size or 0)
+            return super().read(size or 0)
+
+    writer = threading.Thread(target=pipe.write_bytes, args=[data])
+    writer.start()
+    with Counting(pipe) as stream:
+        assert b"".join(module.parts_of(stream, 0)) == data
+    writer.join()
+    assert min(reads) > 1
 
 
 @pytest.mark.parametrize("error", [OSError("the disk is broken"), KeyboardInterrupt(), SystemExit(1)], ids=repr)
@@ -116,11 +153,11 @@ def test_what_couldnt_be_aborted_is_aborted_by_the_next_put(
 
     faults.fail("s3", HOME, fail)
     with pytest.raises(EncryptedDataError):
-        objects.put(name="n", data=bytes(_PART))
+        objects.put(name="n", data=bytes(3 * _PART))
     faults.end()
     assert pair.uploads() == ["n"]
     assert len(_records(pair)) == 1
-    objects.put(name="another", data=bytes(_PART))
+    objects.put(name="another", data=bytes(3 * _PART))
     assert pair.uploads() == []
     assert _records(pair) == []
 

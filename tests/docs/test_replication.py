@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cdk_encrypted_data import BatchReplication, ReplicationDestination, ReplicationMonitoring
+from cdk_encrypted_data import BatchReplication, MultiRegionAccessPoint, ReplicationDestination, ReplicationMonitoring
 from cdk_encrypted_data_operations.__main__ import main
 from devtools.readme import README
 from tests.docs.test_readme import code
@@ -54,6 +54,15 @@ def test_the_examples_of_two_accounts_know_each_other() -> None:
     assert "backup-444455556666-eu-west-1-an" in templates[1]
 
 
+def test_the_example_of_one_name_gives_an_application_its_arn() -> None:
+    (example,) = [each for each in code("python", _TEXT) if "MultiRegionAccessPoint(" in each]
+    names: dict[str, Any] = {}
+    exec(example.replace("app.synth()", "assembly = app.synth()"), names)  # noqa: S102 - our own page
+    home = names["assembly"].get_stack_by_name("Orders-eu-central-1").template
+    assert "accesspoint/" in str(home["Outputs"]["OrdersEverywhere"]["Value"])
+    assert "AWS::S3::MultiRegionAccessPoint" in {each["Type"] for each in home["Resources"].values()}
+
+
 def test_the_command_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     (command,) = [each for each in code("sh", _TEXT) if each.startswith("encrypted-data-operations ")]
     given = {word for word in shlex.split(command.replace("\\\n", " ")) if word.startswith("--")}
@@ -65,7 +74,8 @@ def test_the_command_is_one(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "construct"), [(1, ReplicationMonitoring), (2, BatchReplication), (3, ReplicationDestination)]
+    ("number", "construct"),
+    [(1, ReplicationMonitoring), (2, BatchReplication), (3, ReplicationDestination), (4, MultiRegionAccessPoint)],
 )
 def test_the_options_table_names_every_option(number: int, construct: type) -> None:
     rows = _TEXT.split("| option |")[number].split("\n\n")[0].splitlines()

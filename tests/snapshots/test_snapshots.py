@@ -26,6 +26,7 @@ from cdk_encrypted_data import (
     DeleteMarkers,
     EncryptedBucket,
     MinimumTlsVersion,
+    MultiRegionAccessPoint,
     MultiRegionKeyPair,
     ObjectEvents,
     ObjectLock,
@@ -195,6 +196,24 @@ def fullest_monitoring(home: cdk.Stack, away: cdk.Stack) -> None:
     monitoring.grant_subscribe(iam.ManagedPolicy(home, "Subscribers"))
 
 
+def smallest_access_point(home: cdk.Stack, away: cdk.Stack) -> None:
+    buckets = ReplicatedEncryptedBuckets(home, "Data", bucket_name_prefix="acme", replicas=[away])
+    MultiRegionAccessPoint(home, "Everywhere", buckets=buckets)
+
+
+def fullest_access_point(home: cdk.Stack, away: cdk.Stack) -> None:
+    buckets = ReplicatedEncryptedBuckets(
+        home, "Data", bucket_name_prefix="acme", replicas=[away], direction=ReplicationDirection.BOTH_WAYS
+    )
+    everywhere = MultiRegionAccessPoint(
+        home, "Everywhere", buckets=buckets, name="acme", removal_policy=cdk.RemovalPolicy.DESTROY
+    )
+    policy = iam.ManagedPolicy(home, "Policy")
+    everywhere.grant_read_write(policy, objects_key_pattern="orders/*")
+    everywhere.grant_delete(policy, objects_key_pattern="orders/*")
+    everywhere.grant_routing(policy)
+
+
 def batch_replication(home: cdk.Stack, away: cdk.Stack) -> None:
     buckets = ReplicatedEncryptedBuckets(
         home,
@@ -220,6 +239,8 @@ REPLICATED = [
     fullest_replicated,
     smallest_monitoring,
     fullest_monitoring,
+    smallest_access_point,
+    fullest_access_point,
     batch_replication,
 ]
 ROLE = "arn:aws:iam::444455556666:role/orders-replication"

@@ -27,6 +27,7 @@ from cdk_encrypted_data import (
     GlueVersion,
     JobCode,
     MinimumTlsVersion,
+    MultiRegionAccessPoint,
     MultiRegionKeyPair,
     ObjectEvents,
     ObjectLock,
@@ -209,6 +210,8 @@ bucket_there: EncryptedBucket = replicated.bucket_for("eu-central-1")
 replication_role: iam.Role = replicated.role_for("eu-central-1")
 destinations: tuple[str, ...] = replicated.destinations_of("eu-central-1")
 what_and_how: Replication = replicated.replication
+uploads_everywhere: UploadPolicy = replicated.upload_policy
+oldest_tls: MinimumTlsVersion = replicated.minimum_tls_version
 bucket_arn_there: str = replicated.place_of("eu-central-1").bucket_arn
 replicated_grants: list[iam.Grant] = [
     small_replicated.grant_read(travellers),
@@ -235,6 +238,21 @@ topics: Mapping[str, sns.Topic] = monitoring.topics
 topic_of_a_region: sns.Topic = monitoring.topic_for("eu-central-1")
 alarms: Sequence[cloudwatch.Alarm] = monitoring.alarms
 subscribing: iam.Grant = small_monitoring.grant_subscribe(travellers)
+
+small_access_point = MultiRegionAccessPoint(away, "SmallAccessPoint", buckets=small_replicated)
+access_point: MultiRegionAccessPoint = MultiRegionAccessPoint(
+    away, "AccessPoint", buckets=replicated, name="example", removal_policy=cdk.RemovalPolicy.DESTROY
+)
+access_point_arn: str = access_point.access_point_arn
+access_point_alias: str = access_point.access_point.attr_alias
+grants_through_it: list[iam.Grant] = [
+    small_access_point.grant_read(travellers),
+    access_point.grant_read(travellers, objects_key_pattern="public/*"),
+    access_point.grant_write(travellers, objects_key_pattern="uploads/*"),
+    access_point.grant_read_write(travellers, objects_key_pattern="drafts/*"),
+    access_point.grant_delete(travellers, objects_key_pattern="scratch/*"),
+    access_point.grant_routing(travellers),
+]
 
 batch: BatchReplication = BatchReplication(
     stack,

@@ -15,6 +15,7 @@ from cdk_encrypted_data import (
     FleetQuotas,
     JobCode,
     MinimumTlsVersion,
+    MultiRegionAccessPoint,
     MultiRegionKeyPair,
     PerCustomerGlueJob,
     Placement,
@@ -74,6 +75,12 @@ def monitoring_takes_buckets_numbers_and_durations(stack: cdk.Stack, buckets: Re
     ReplicationMonitoring(stack, "B", buckets=buckets.bucket_for("eu-west-1"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ReplicationMonitoring(stack, "C", buckets=buckets, pending_operations="50")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ReplicationMonitoring(stack, "D", buckets=buckets, pending_for=15)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def access_points_take_replicated_buckets(stack: cdk.Stack, buckets: ReplicatedEncryptedBuckets) -> None:
+    MultiRegionAccessPoint(stack, "A")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    MultiRegionAccessPoint(stack, "B", buckets=[buckets])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    MultiRegionAccessPoint(stack, "C", buckets=buckets, name=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def fleets_are_counted_in_numbers(placement: Placement) -> None:

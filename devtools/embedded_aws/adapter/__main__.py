@@ -18,6 +18,7 @@ def main() -> None:
     try:
         pins.check_version()
         from . import (  # noqa: PLC0415
+            access_points,
             authorization,
             buckets,
             cloudformation,
@@ -41,6 +42,7 @@ def main() -> None:
             s3_encryption,
             replication,
             buckets,
+            access_points,
             topics,
             weak_references,
             functions,

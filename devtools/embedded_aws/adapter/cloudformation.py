@@ -63,6 +63,8 @@ _CARRIED_OUT: dict[str, frozenset[str]] = {
         "AWS::Logs::LogGroup": ("LogGroupName", "RetentionInDays", "Tags"),
         "AWS::S3::Bucket": (*buckets.PROPERTIES, "AccessControl"),
         "AWS::S3::BucketPolicy": ("Bucket", "PolicyDocument"),
+        "AWS::S3::MultiRegionAccessPoint": ("Name", "PublicAccessBlockConfiguration", "Regions"),
+        "AWS::S3::MultiRegionAccessPointPolicy": ("MrapName", "Policy"),
         "AWS::SNS::Topic": ("DisplayName", "KmsMasterKeyId", "Tags", "TopicName"),
         "AWS::SNS::TopicPolicy": ("PolicyDocument", "Topics"),
         "AWS::SSM::Parameter": (

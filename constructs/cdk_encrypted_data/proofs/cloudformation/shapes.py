@@ -187,6 +187,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
         arn=_BUCKET_ARN,
     ),
     "AWS::S3::BucketPolicy": Shape("{Bucket}", {}),
+    # Policies name it by its alias, which S3 makes: a letter first.
+    "AWS::S3::MultiRegionAccessPoint": Shape(
+        "{name}", {"Alias": "m{lower:12}.mrap"}, "Name", generated="{stack}-{logical}-{lower:12}"
+    ),
     "AWS::SNS::Topic": _by_arn("sns", "{name}", "TopicName", "TopicArn", TopicName="{name}"),
     "AWS::SQS::Queue": Shape(
         _QUEUE_URL,
