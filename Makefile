@@ -55,7 +55,7 @@ readme: install  ## the tables in README.md and docs/proofs.md
 
 benchmark: install  ## what a synth, the proofs and encrypting in the application cost, against doing it by hand
 	$(BIN)/python benchmarks/synth.py
-	$(BIN)/python benchmarks/fleet.py
+	$(BIN)/python -m benchmarks.fleet
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.proofs
 	PYTHONPATH=constructs $(BIN)/python -m benchmarks.client

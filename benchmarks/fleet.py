@@ -3,12 +3,14 @@
 ``make benchmark`` runs it. Each measurement is a process of its own, from its start to its templates, so that none
 finds anything warm and each has its own memory. The three of one repetition run one after the other in changing order;
 the ratios are taken within a repetition, and shown are their median and range: the seconds say something about this
-machine at this moment only.
+machine at this moment only. The last column is the processor's time for one customer more than in the rows above: the
+program's start isn't in it, and it stays the same where the cost grows as the number does.
 
-What is measured by hand is what a careful person would write with the CDK's L2s: the same kinds and numbers of
-resources, with less policy. That both languages make the same templates is checked before anything is measured. The
-TypeScript is run as its compiler would leave it, on the aws-cdk-lib that the Python package of that name brings along.
-The CDK's own validator is off: it costs everybody the same.
+By hand (`fleet_by_hand.py`, `fleet_by_hand.cjs`) stands what a careful person writes with the CDK's L2s for the same
+protection. That both languages make the same templates, and that these say what ours say, resource by resource and
+statement by statement, is checked before anything is measured. The TypeScript is run as its compiler would leave it, on
+the aws-cdk-lib that the Python package of that name brings along. The CDK's own validator is off: it costs everybody
+the same.
 """
 
 from __future__ import annotations
@@ -17,28 +19,30 @@ import argparse
 import json
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Callable
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # its import is measured
+    import aws_cdk as cdk
 
 _PROJECT = Path(__file__).parents[1]
 _BY_HAND = Path(__file__).with_name("fleet_by_hand.cjs")
 _REPETITIONS = {10: 5, 100: 3, 1000: 3}
 # A customer has ten resources of 15 kB; CloudFormation takes 500 and 1 MB.
 _CUSTOMERS_IN_A_STACK = 40
-_WIDTH_IN_A_FILE = 160
+_WIDTH_IN_A_FILE = 200
 _OURS, _PYTHON, _TYPESCRIPT = "PerCustomerGlueJob", "plain L2s", "plain L2s, TypeScript"
 _MAKERS = (_OURS, _PYTHON, _TYPESCRIPT)
 _ACCOUNT, _REGION = "111122223333", "eu-central-1"
-_SUBNET, _ZONE, _GROUP = "subnet-0123456789abcdef0", "eu-central-1a", "sg-0123456789abcdef0"
+_Make = Callable[[str], None]
 
 
 class Cost(NamedTuple):
@@ -64,8 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     sizes = options.customers or list(_REPETITIONS)
     with tempfile.TemporaryDirectory() as directory:
         modules = _node_modules(Path(directory))
-        if problem := _difference(modules):
-            print(problem, file=sys.stderr)
+        if problems := _differences(modules):
+            print(*problems, sep="\n", file=sys.stderr)
             return 1
         _measure({size: options.repetitions or _REPETITIONS.get(size, 1) for size in sizes}, modules)
     return 0
@@ -79,18 +83,19 @@ def _measure(repetitions: dict[int, int], modules: Path) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_IN_A_FILE
-    columns = ("whole, s", "imports", "construct", "synth", "processor, s", "memory, MB", "ours : this", "processor")
-    table = Table(
-        title="A fleet of customers, from the start of the program to its templates", caption="median (least-most)"
-    )
+    parts = ("whole, s", "imports", "construct", "synth", "processor, s", "memory, MB")
+    columns = (*parts, "ours : this", "processor", "ms for one more")
+    load = [os.getloadavg()[0]]
+    table = Table(title="A fleet of customers, from the start of the program to its templates")
     table.add_column("customers", justify="right")
     table.add_column("made with")
     for column in columns:
         table.add_column(column, justify="right")
+    fewer: dict[str, tuple[int, float]] = {}
     with Progress(console=console, transient=True) as progress:
-        for size, times in repetitions.items():
+        for size, times in sorted(repetitions.items()):
             rounds = [
-                {maker: _run(maker, size, modules)[0] for maker in (*_MAKERS[turn % 3 :], *_MAKERS[: turn % 3])}
+                {maker: _measured(maker, size, modules) for maker in (*_MAKERS[turn % 3 :], *_MAKERS[: turn % 3])}
                 for turn in progress.track(range(times), description=f"{size} customers")
             ]
             for maker in _MAKERS:
@@ -102,8 +107,17 @@ def _measure(repetitions: dict[int, int], modules: Path) -> None:
                 for part in ("whole", "processor"):
                     ratios = [getattr(each[_OURS], part) / getattr(each[maker], part) for each in rounds]
                     cells.append("" if maker == _OURS else _spread(ratios, digits=2))
+                processor = statistics.median(cost.processor for cost in costs)
+                if maker in fewer:
+                    before, then = fewer[maker]
+                    cells.append(f"{(processor - then) / (size - before) * 1000:.1f}")
+                fewer[maker] = (size, processor)
                 last = maker == _MAKERS[-1]
                 table.add_row(str(size) if maker == _OURS else "", maker, *cells, end_section=last)
+            load.append(os.getloadavg()[0])
+    table.caption = (
+        f"median (least-most); {min(load):.1f} to {max(load):.1f} programs wanted the {os.cpu_count()} processors"
+    )
     console.print(table)
 
 
@@ -113,14 +127,18 @@ def _spread(values: list[float], *, digits: int) -> str:
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
-def _run(maker: str, customers: int, modules: Path) -> tuple[Cost, dict[str, Any]]:
-    """Run one program; return what it cost and its templates."""
-    outdir = tempfile.mkdtemp(dir=modules)
+def _measured(maker: str, customers: int, modules: Path) -> Cost:
+    with tempfile.TemporaryDirectory(dir=modules) as outdir:
+        return _run(maker, customers, Path(outdir), modules)
+
+
+def _run(maker: str, customers: int, outdir: Path, modules: Path) -> Cost:
+    """Run one program, which puts its templates into a directory; return what it cost."""
     environment = os.environ | {"NODE_PATH": str(modules), "PYTHONPATH": f"{_PROJECT / 'constructs'}:{_PROJECT}"}
-    command = [sys.executable, __file__, "--one", maker, str(customers), outdir]
+    command = [sys.executable, "-m", "benchmarks.fleet", "--one", maker, str(customers), str(outdir)]
     if maker == _TYPESCRIPT:
         node = environment.get("JSII_NODE", "node")
-        command = [node, str(_BY_HAND), str(customers), str(_CUSTOMERS_IN_A_STACK), outdir, json.dumps(_flags())]
+        command = [node, str(_BY_HAND), str(customers), str(_CUSTOMERS_IN_A_STACK), str(outdir), json.dumps(_flags())]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
@@ -130,9 +148,7 @@ def _run(maker: str, customers: int, modules: Path) -> tuple[Cost, dict[str, Any
         raise RuntimeError(f"{maker}, {customers} customers: {done.stderr}")
     said = json.loads(done.stdout.splitlines()[-1])
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    templates = {file.name: json.loads(file.read_text()) for file in sorted(Path(outdir).glob("*.template.json"))}
-    shutil.rmtree(outdir)
-    return Cost(whole=whole, processor=processor, **said), templates
+    return Cost(whole=whole, processor=processor, **said)
 
 
 def _node_modules(directory: Path) -> Path:
@@ -147,23 +163,20 @@ def _node_modules(directory: Path) -> Path:
     return directory
 
 
-def _difference(modules: Path) -> str | None:
-    """Return what isn't the same in the three programs' templates."""
-    made = {maker: _run(maker, 2, modules)[1] for maker in _MAKERS}
-    kinds = {
-        maker: Counter(
-            each["Type"]
-            for template in templates.values()
-            for each in template["Resources"].values()
-            if each["Type"] != "AWS::CDK::Metadata"
-        )
-        for maker, templates in made.items()
-    }
-    if made[_PYTHON] != made[_TYPESCRIPT]:
-        return "by hand, Python and TypeScript make different templates: bring them up to date"
-    if kinds[_OURS] != kinds[_PYTHON]:
-        return f"by hand other resources are made: {kinds[_OURS] - kinds[_PYTHON]}, {kinds[_PYTHON] - kinds[_OURS]}"
-    return None
+def _differences(modules: Path) -> list[str]:
+    """Return what the three programs' templates don't say alike."""
+    from benchmarks.fleet_protection import differences  # noqa: PLC0415 - not in the processes that are measured
+
+    made = {maker: modules / f"of 2 customers, {number}" for number, maker in enumerate(_MAKERS)}
+    for maker, directory in made.items():
+        _run(maker, 2, directory, modules)
+    python, typescript = (
+        {file.name: json.loads(file.read_text()) for file in made[maker].glob("*.template.json")}
+        for maker in (_PYTHON, _TYPESCRIPT)
+    )
+    if python != typescript:
+        return ["by hand, Python and TypeScript make different templates: bring them up to date"]
+    return differences(made[_OURS], made[_PYTHON])
 
 
 def _flags() -> dict[str, object]:
@@ -179,15 +192,21 @@ def _one(maker: str, customers: int, outdir: str) -> int:
     start = time.perf_counter()
     import aws_cdk as cdk  # noqa: PLC0415 - the imports are measured
 
-    make = _ours() if maker == _OURS else _by_hand()
+    customers_of = _ours() if maker == _OURS else _by_hand()
     imported = time.perf_counter()
     app = cdk.App(outdir=outdir, context=_flags(), builtin_cloud_formation_validation=False)
-    stack: Any = None
+    make: _Make | None = None
     for number in range(customers):
-        if number % _CUSTOMERS_IN_A_STACK == 0:
-            env = cdk.Environment(account=_ACCOUNT, region=_REGION)
-            stack = cdk.Stack(app, f"Customers{number // _CUSTOMERS_IN_A_STACK}", env=env)
-        make(stack, f"customer-{number}")
+        if make is None or number % _CUSTOMERS_IN_A_STACK == 0:
+            stack = cdk.Stack(
+                app,
+                f"Customers{number // _CUSTOMERS_IN_A_STACK}",
+                env=cdk.Environment(account=_ACCOUNT, region=_REGION),
+                # As CellStack does it: with white space the templates come near to what CloudFormation takes.
+                suppress_template_indentation=True,
+            )
+            make = customers_of(stack)
+        make(f"customer-{number}")
     constructed = time.perf_counter()
     app.synth()
     ended = time.perf_counter()
@@ -224,183 +243,51 @@ def _megabytes() -> float:
     return own + sum(peaks[process] for process in family - {os.getpid()}) / 1024
 
 
-def _ours() -> Any:  # noqa: ANN401 - what makes a customer
+def _ours() -> Callable[[cdk.Stack], _Make]:
     from cdk_encrypted_data import Customer, JobCode, PerCustomerGlueJob, TableSource  # noqa: PLC0415
 
     code = JobCode(script="s3://acme-code/script.py", rules={"clinical-trials": "s3://acme-code/rules.zip"})
     certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
     tables = [TableSource(name="subjects", source="public.subjects")]
 
-    def make(stack: Any, name: str) -> None:  # noqa: ANN401 - a stack
-        customer = Customer(
-            name=name,
-            secret_arn=_secret(name),
-            jdbc_url=f"jdbc:postgresql://{name}.example.com:5432/clinical",
-            ca_certificate=certificate,
-            tables=tables,
-            rules="clinical-trials",
-            schedule="cron(0 3 * * ? *)",
-        )
-        PerCustomerGlueJob(
-            stack,
-            name,
-            customer=customer,
-            code=code,
-            subnet_id=_SUBNET,
-            availability_zone=_ZONE,
-            security_group_ids=[_GROUP],
-        )
+    def customers_of(stack: cdk.Stack) -> _Make:
+        def make(name: str) -> None:
+            customer = Customer(
+                name=name,
+                secret_arn=_secret(name),
+                jdbc_url=f"jdbc:postgresql://{name}.example.com:5432/clinical",
+                ca_certificate=certificate,
+                tables=tables,
+                rules="clinical-trials",
+                schedule="cron(0 3 * * ? *)",
+            )
+            PerCustomerGlueJob(
+                stack,
+                name,
+                customer=customer,
+                code=code,
+                subnet_id="subnet-0123456789abcdef0",
+                availability_zone="eu-central-1a",
+                security_group_ids=["sg-0123456789abcdef0"],
+            )
 
-    return make
+        return make
+
+    return customers_of
+
+
+def _by_hand() -> Callable[[cdk.Stack], _Make]:
+    from benchmarks import fleet_by_hand  # noqa: PLC0415
+
+    def customers_of(stack: cdk.Stack) -> _Make:
+        place = fleet_by_hand.place_in(stack)
+        return lambda name: fleet_by_hand.customer(stack, place, name, _secret(name))
+
+    return customers_of
 
 
 def _secret(name: str) -> str:
     return f"arn:aws:secretsmanager:{_REGION}:{_ACCOUNT}:secret:{name}/database-AbCdEf"
-
-
-def _by_hand() -> Any:  # noqa: ANN401 - one program, as a person would write it
-    import aws_cdk as cdk  # noqa: PLC0415
-    from aws_cdk import aws_ec2 as ec2  # noqa: PLC0415
-    from aws_cdk import aws_glue as glue  # noqa: PLC0415
-    from aws_cdk import aws_iam as iam  # noqa: PLC0415
-    from aws_cdk import aws_kms as kms  # noqa: PLC0415
-    from aws_cdk import aws_s3 as s3  # noqa: PLC0415
-    from aws_cdk import aws_secretsmanager as secretsmanager  # noqa: PLC0415
-    from constructs import Construct  # noqa: PLC0415
-
-    places: dict[str, tuple[glue.ConnectionNetwork, ec2.ISecurityGroup]] = {}
-
-    def place_in(stack: cdk.Stack) -> tuple[glue.ConnectionNetwork, ec2.ISecurityGroup]:
-        if stack.stack_name not in places:
-            group = ec2.SecurityGroup.from_security_group_id(stack, "Group", _GROUP)
-            subnet = ec2.Subnet.from_subnet_attributes(stack, "Subnet", subnet_id=_SUBNET, availability_zone=_ZONE)
-            places[stack.stack_name] = (glue.ConnectionNetwork.subnet(subnet), group)
-        return places[stack.stack_name]
-
-    def bucket_of(scope: Construct, key: kms.Key) -> s3.Bucket:
-        bucket = s3.Bucket(
-            scope,
-            "Bucket",
-            encryption=s3.BucketEncryption.KMS,
-            encryption_key=key,
-            bucket_key_enabled=True,
-            blocked_encryption_types=[s3.BlockedEncryptionType.SSE_C],
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            versioned=True,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    id="Retention",
-                    noncurrent_version_expiration=cdk.Duration.days(90),
-                    abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
-                    expired_object_delete_marker=True,
-                ),
-                s3.LifecycleRule(id="Temporary", prefix="tmp/", expiration=cdk.Duration.days(7)),
-            ],
-        )
-        for header, value in (
-            ("s3:x-amz-server-side-encryption", "aws:kms"),
-            ("s3:x-amz-server-side-encryption-aws-kms-key-id", key.key_arn),
-        ):
-            bucket.add_to_resource_policy(
-                iam.PolicyStatement(
-                    effect=iam.Effect.DENY,
-                    principals=[iam.AnyPrincipal()],
-                    actions=["s3:PutObject"],
-                    resources=[bucket.arn_for_objects("*")],
-                    conditions={"Null": {header: "false"}, "StringNotEquals": {header: value}},
-                )
-            )
-        return bucket
-
-    def make(stack: cdk.Stack, name: str) -> None:
-        network, group = place_in(stack)
-        scope = Construct(stack, name)
-        key = kms.Key(
-            scope,
-            "Key",
-            alias=f"alias/{cdk.Aws.STACK_NAME}/{name}",
-            description=f"Encrypts the data of {name}",
-            enable_key_rotation=True,
-        )
-        bucket = bucket_of(scope, key)
-        role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("glue.amazonaws.com"))
-        may = [
-            (["s3:ListBucket", "s3:GetBucketLocation"], bucket.bucket_arn),
-            (["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], bucket.arn_for_objects("*")),
-            (["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"], key.key_arn),
-            (["secretsmanager:GetSecretValue"], _secret(name)),
-            (["s3:GetObject"], "arn:aws:s3:::acme-code/*"),
-            (
-                ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:AssociateKmsKey"],
-                f"arn:aws:logs:{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:/aws-glue/jobs/*",
-            ),
-            (["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces"], "*"),
-            (["cloudwatch:PutMetricData"], "*"),
-        ]
-        iam.ManagedPolicy(
-            scope,
-            "Permissions",
-            roles=[role],
-            statements=[iam.PolicyStatement(actions=actions, resources=[on]) for actions, on in may],
-        )
-        log_groups = "arn:aws:logs:*:*:log-group:/aws-glue/jobs/*"
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("logs.amazonaws.com")],
-                actions=["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey"],
-                resources=["*"],
-                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
-            )
-        )
-        security = glue.SecurityConfiguration(
-            scope,
-            "SecurityConfiguration",
-            s3_encryption=glue.S3Encryption.kms(key),
-            cloud_watch_encryption=glue.CloudWatchEncryption.kms(key),
-            job_bookmarks_encryption=glue.JobBookmarksEncryption.client_side_kms(key),
-        )
-        connection = glue.Connection(
-            scope,
-            "Connection",
-            type=glue.ConnectionType.JDBC,
-            connection_name=name,
-            network=network,
-            security_groups=[group],
-            secret=secretsmanager.Secret.from_secret_complete_arn(scope, "Secret", _secret(name)),
-            properties={
-                "JDBC_CONNECTION_URL": f"jdbc:postgresql://{name}.example.com:5432/clinical",
-                "JDBC_ENFORCE_SSL": "true",
-            },
-        )
-        job = glue.PySparkEtlJob(
-            scope,
-            "Job",
-            role=role.without_policy_updates(),
-            script=glue.Code.from_bucket(s3.Bucket.from_bucket_name(scope, "Code", "acme-code"), "script.py"),
-            connections=[connection],
-            job_name=name,
-            glue_version=glue.GlueVersion.V5_1,
-            worker_configuration=glue.WorkerConfiguration(worker_type=glue.WorkerType.G_1X, number_of_workers=4),
-            max_concurrent_runs=1,
-            max_retries=0,
-            timeout=cdk.Duration.hours(2),
-            security_configuration=security,
-            default_arguments={"--customer": name, "--secret-arn": _secret(name)},
-        )
-        glue.CfnTrigger(
-            scope,
-            "Schedule",
-            type="SCHEDULED",
-            schedule="cron(0 3 * * ? *)",
-            start_on_creation=True,
-            actions=[glue.CfnTrigger.ActionProperty(job_name=job.job_name)],
-        )
-        cdk.Tags.of(scope).add("customer", name)
-
-    return make
 
 
 if __name__ == "__main__":

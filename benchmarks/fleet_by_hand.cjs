@@ -1,4 +1,5 @@
-// The fleet of benchmarks/fleet.py by hand, in JavaScript as the TypeScript compiler would leave it.
+// The fleet of benchmarks/fleet.py by hand, in JavaScript as the TypeScript compiler would leave it: the same program
+// as fleet_by_hand.py, statement by statement.
 // node fleet_by_hand.cjs CUSTOMERS CUSTOMERS_IN_A_STACK DIRECTORY CONTEXT; prints one line of JSON.
 "use strict";
 const started = performance.now();
@@ -14,14 +15,218 @@ const { Construct } = require("constructs");
 const [customers, inAStack, outdir] = [Number(process.argv[2]), Number(process.argv[3]), process.argv[4]];
 const env = { account: "111122223333", region: "eu-central-1" };
 
-function customer(stack, place, name) {
+const [subnetId, availabilityZone, groupId] = ["subnet-0123456789abcdef0", "eu-central-1a", "sg-0123456789abcdef0"];
+const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+const tables = [{ name: "subjects", source: "public.subjects" }];
+
+const sse = "s3:x-amz-server-side-encryption";
+const sseKmsKey = "s3:x-amz-server-side-encryption-aws-kms-key-id";
+const sseC = "s3:x-amz-server-side-encryption-customer-algorithm";
+const s3Context = "kms:EncryptionContext:aws:s3:arn";
+const inApplications = { [s3Context]: "true", "kms:ViaService": "true" };
+const format = { "kms:EncryptionContext:aws:x-amz-cek-alg": "AES/GCM/NoPadding" };
+
+const changeKey = [
+  "kms:CancelKeyDeletion",
+  "kms:CreateAlias",
+  "kms:DeleteAlias",
+  "kms:DisableKey",
+  "kms:DisableKeyRotation",
+  "kms:EnableKey",
+  "kms:EnableKeyRotation",
+  "kms:PutKeyPolicy",
+  "kms:RevokeGrant",
+  "kms:RotateKeyOnDemand",
+  "kms:ScheduleKeyDeletion",
+  "kms:TagResource",
+  "kms:UntagResource",
+  "kms:UpdateAlias",
+  "kms:UpdateKeyDescription",
+];
+const lookAtKey = [
+  "kms:DescribeKey",
+  "kms:GetKeyPolicy",
+  "kms:GetKeyRotationStatus",
+  "kms:ListGrants",
+  "kms:ListKeyPolicies",
+  "kms:ListKeyRotations",
+  "kms:ListResourceTags",
+];
+
+function placeIn(stack) {
+  const subnet = ec2.Subnet.fromSubnetAttributes(stack, "Subnet", { subnetId, availabilityZone });
+  return {
+    stackName: stack.stackName,
+    partition: stack.partition,
+    account: stack.account,
+    region: stack.region,
+    network: glue.ConnectionNetwork.subnet(subnet),
+    group: ec2.SecurityGroup.fromSecurityGroupId(stack, "Group", groupId),
+  };
+}
+
+function customer(stack, place, name, secretArn) {
   const scope = new Construct(stack, name);
-  const key = new kms.Key(scope, "Key", {
-    alias: `alias/${cdk.Aws.STACK_NAME}/${name}`,
-    description: `Encrypts the data of ${name}`,
-    enableKeyRotation: true,
+  const fullName = `${place.stackName}-${name}`;
+  const bucketName = `${name}-${place.account}-${place.region}-an`;
+  const role = new iam.Role(scope, "Role", {
+    assumedBy: new iam.ServicePrincipal("glue.amazonaws.com", {
+      conditions: { StringEquals: { "aws:SourceAccount": place.account } },
+    }),
+    description: `What the Glue job of ${name} may do`,
   });
+  const logGroups =
+    `arn:${place.partition}:logs:${place.region}:${place.account}` +
+    `:log-group:/aws-glue/jobs/${fullName}-role/${role.roleName}/*`;
+  const key = new kms.Key(scope, "Key", {
+    alias: `alias/${place.stackName}/${name}`,
+    description: `Encrypts the data of ${name} in S3, in the job and in its logs`,
+    enableKeyRotation: true,
+    policy: keyPolicy(place, role, `arn:${place.partition}:s3:::${bucketName}`, logGroups),
+  });
+  const bucket = bucketOf(scope, name, key);
+  const permissions = new iam.ManagedPolicy(scope, "Permissions", {
+    roles: [role],
+    statements: permissionsOf(place, bucket, key, { secretArn, logGroups, fullName }),
+  });
+  const security = new glue.SecurityConfiguration(scope, "SecurityConfiguration", {
+    securityConfigurationName: fullName,
+    s3Encryption: glue.S3Encryption.kms(key),
+    cloudWatchEncryption: glue.CloudWatchEncryption.kms(key),
+    jobBookmarksEncryption: glue.JobBookmarksEncryption.clientSideKms(key),
+  });
+  const jdbcUrl = `jdbc:postgresql://${name}.example.com:5432/clinical`;
+  const connection = new glue.Connection(scope, "Connection", {
+    type: glue.ConnectionType.JDBC,
+    connectionName: fullName,
+    network: place.network,
+    securityGroups: [place.group],
+    secret: secretsmanager.Secret.fromSecretCompleteArn(scope, "Secret", secretArn),
+    properties: { JDBC_CONNECTION_URL: jdbcUrl, JDBC_ENFORCE_SSL: "true" },
+  });
+  const tags = { Name: name, customer: name };
+  const job = new glue.CfnJob(scope, "Job", {
+    command: { name: "glueetl", pythonVersion: "3", scriptLocation: "s3://acme-code/script.py" },
+    role: role.roleArn,
+    connections: { connections: [connection.connectionName] },
+    name: fullName,
+    description: `Extracts, transforms and encrypts the data of ${name}`,
+    glueVersion: "5.1",
+    workerType: "G.1X",
+    numberOfWorkers: 4,
+    executionProperty: { maxConcurrentRuns: 1 },
+    jobRunQueuingEnabled: true,
+    maxRetries: 0,
+    timeout: 120,
+    securityConfiguration: security.securityConfigurationName,
+    defaultArguments: {
+      "--enable-auto-scaling": "true",
+      "--enable-continuous-cloudwatch-log": "true",
+      "--enable-metrics": "true",
+      "--job-bookmark-option": "job-bookmark-enable",
+    },
+    nonOverridableArguments: {
+      "--TempDir": `s3://${bucket.bucketName}/tmp/`,
+      "--ca-certificate": certificate,
+      "--conf": "spark.io.encryption.enabled=true",
+      "--customer": name,
+      "--jdbc-url": jdbcUrl,
+      "--key-arn": key.keyArn,
+      "--output": `s3://${bucket.bucketName}/data/`,
+      "--rules": "s3://acme-code/rules.zip",
+      "--secret-arn": secretArn,
+      "--tables": JSON.stringify(tables),
+    },
+    tags,
+  });
+  job.node.addDependency(permissions);
+  new glue.CfnTrigger(scope, "Schedule", {
+    name: fullName,
+    type: "SCHEDULED",
+    schedule: "cron(0 3 * * ? *)",
+    startOnCreation: true,
+    actions: [{ jobName: job.ref }],
+    tags,
+  });
+  cdk.Tags.of(scope).add("Name", name);
+  cdk.Tags.of(scope).add("customer", name);
+  cdk.Tags.of(key).add("Name", `${place.stackName}/${name}`);
+}
+
+function keyPolicy(place, role, bucketArn, logGroups) {
+  return new iam.PolicyDocument({
+    statements: [
+      new iam.PolicyStatement({
+        sid: "AccountAdministersKey",
+        principals: [new iam.AccountRootPrincipal()],
+        actions: [...changeKey, ...lookAtKey],
+        resources: ["*"],
+      }),
+      new iam.PolicyStatement({
+        sid: "JobUsesKeyThroughS3",
+        principals: [role],
+        actions: ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"],
+        resources: ["*"],
+        conditions: {
+          StringEquals: {
+            "kms:CallerAccount": place.account,
+            "kms:ViaService": `s3.${place.region}.amazonaws.com`,
+          },
+          StringLike: { [s3Context]: [bucketArn, `${bucketArn}/*`] },
+        },
+      }),
+      new iam.PolicyStatement({
+        sid: "JobCannotAdministerKey",
+        effect: iam.Effect.DENY,
+        principals: [role],
+        actions: changeKey,
+        resources: ["*"],
+      }),
+      new iam.PolicyStatement({
+        sid: "RefuseGrantsExceptForAwsServices",
+        effect: iam.Effect.DENY,
+        principals: [new iam.AnyPrincipal()],
+        actions: ["kms:CreateGrant"],
+        resources: ["*"],
+        conditions: { BoolIfExists: { "kms:GrantIsForAWSResource": "false" } },
+      }),
+      new iam.PolicyStatement({
+        sid: "JobEncryptsInItsProcess",
+        principals: [role],
+        actions: ["kms:Decrypt", "kms:GenerateDataKey"],
+        resources: ["*"],
+        conditions: { Null: inApplications, StringEquals: { "kms:CallerAccount": place.account, ...format } },
+      }),
+      new iam.PolicyStatement({
+        sid: "JobKeepsBookmarks",
+        principals: [role],
+        actions: ["kms:Decrypt", "kms:Encrypt"],
+        resources: ["*"],
+        conditions: forBookmarks(place),
+      }),
+      new iam.PolicyStatement({
+        sid: "LogsEncryptLogGroups",
+        principals: [new iam.ServicePrincipal(`logs.${place.region}.amazonaws.com`)],
+        actions: [
+          "kms:Decrypt",
+          "kms:DescribeKey",
+          "kms:Encrypt",
+          "kms:GenerateDataKey",
+          "kms:GenerateDataKeyWithoutPlaintext",
+          "kms:ReEncryptFrom",
+          "kms:ReEncryptTo",
+        ],
+        resources: ["*"],
+        conditions: { ArnLike: { "kms:EncryptionContext:aws:logs:arn": logGroups } },
+      }),
+    ],
+  });
+}
+
+function bucketOf(scope, name, key) {
   const bucket = new s3.Bucket(scope, "Bucket", {
+    bucketNamePrefix: name,
+    bucketNamespace: s3.BucketNamespace.ACCOUNT_REGIONAL,
     encryption: s3.BucketEncryption.KMS,
     encryptionKey: key,
     bucketKeyEnabled: true,
@@ -40,88 +245,153 @@ function customer(stack, place, name) {
       },
       { id: "Temporary", prefix: "tmp/", expiration: cdk.Duration.days(7) },
     ],
+    removalPolicy: cdk.RemovalPolicy.RETAIN,
   });
-  for (const [header, value] of [
-    ["s3:x-amz-server-side-encryption", "aws:kms"],
-    ["s3:x-amz-server-side-encryption-aws-kms-key-id", key.keyArn],
+  const [anybody, objects] = [new iam.AnyPrincipal(), bucket.arnForObjects("*")];
+  const otherKey = { StringNotEquals: { [sseKmsKey]: key.keyArn } };
+  for (const [sid, action, condition] of [
+    [
+      "RefuseOtherEncryption",
+      "s3:PutObject",
+      { Null: { [sse]: "false" }, StringNotEquals: { [sse]: ["aws:kms", "aws:kms:dsse"] } },
+    ],
+    ["RefuseEncryptionUnderMissingOrOtherKey", "s3:PutObject", { Null: { [sse]: "false" }, ...otherKey }],
+    ["RefuseOtherKey", "s3:PutObject", { Null: { [sseKmsKey]: "false" }, ...otherKey }],
+    ["RefuseUpdateToOtherKey", "s3:UpdateObjectEncryption", otherKey],
+    ["RefuseCustomerProvidedKeys", "s3:PutObject", { Null: { [sseC]: "false" } }],
   ]) {
     bucket.addToResourcePolicy(
       new iam.PolicyStatement({
+        sid,
         effect: iam.Effect.DENY,
-        principals: [new iam.AnyPrincipal()],
-        actions: ["s3:PutObject"],
-        resources: [bucket.arnForObjects("*")],
-        conditions: { Null: { [header]: "false" }, StringNotEquals: { [header]: value } },
+        principals: [anybody],
+        actions: [action],
+        resources: [objects],
+        conditions: condition,
       }),
     );
   }
-  const role = new iam.Role(scope, "Role", { assumedBy: new iam.ServicePrincipal("glue.amazonaws.com") });
-  const secretArn = `arn:aws:secretsmanager:eu-central-1:111122223333:secret:${name}/database-AbCdEf`;
-  new iam.ManagedPolicy(scope, "Permissions", {
-    roles: [role],
-    statements: [
-      new iam.PolicyStatement({ actions: ["s3:ListBucket", "s3:GetBucketLocation"], resources: [bucket.bucketArn] }),
-      new iam.PolicyStatement({
-        actions: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-        resources: [bucket.arnForObjects("*")],
-      }),
-      new iam.PolicyStatement({ actions: ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"], resources: [key.keyArn] }),
-      new iam.PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] }),
-      new iam.PolicyStatement({ actions: ["s3:GetObject"], resources: ["arn:aws:s3:::acme-code/*"] }),
-      new iam.PolicyStatement({
-        actions: ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:AssociateKmsKey"],
-        resources: [`arn:aws:logs:${cdk.Aws.REGION}:${cdk.Aws.ACCOUNT_ID}:log-group:/aws-glue/jobs/*`],
-      }),
-      new iam.PolicyStatement({
-        actions: ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces"],
-        resources: ["*"],
-      }),
-      new iam.PolicyStatement({ actions: ["cloudwatch:PutMetricData"], resources: ["*"] }),
-    ],
-  });
-  key.addToResourcePolicy(
+  bucket.policy?.applyRemovalPolicy(cdk.RemovalPolicy.RETAIN);
+  return bucket;
+}
+
+function permissionsOf(place, bucket, key, { secretArn, logGroups, fullName }) {
+  const [bucketArn, objects, keyArn] = [bucket.bucketArn, bucket.arnForObjects("*"), key.keyArn];
+  const here = `${place.region}:${place.account}`;
+  const inGlue = `arn:${place.partition}:glue:${here}`;
+  const interfaces = `arn:${place.partition}:ec2:${here}:network-interface/*`;
+  const elsewhere = `arn:${place.partition}:ec2:${place.region}:*`;
+  const code = `arn:${place.partition}:s3:::acme-code`;
+  return [
     new iam.PolicyStatement({
-      principals: [new iam.ServicePrincipal("logs.amazonaws.com")],
-      actions: ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey"],
-      resources: ["*"],
-      conditions: { ArnLike: { "kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:*:*:log-group:/aws-glue/jobs/*" } },
+      sid: "UseBucket",
+      actions: ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"],
+      resources: [bucketArn],
     }),
-  );
-  const security = new glue.SecurityConfiguration(scope, "SecurityConfiguration", {
-    s3Encryption: glue.S3Encryption.kms(key),
-    cloudWatchEncryption: glue.CloudWatchEncryption.kms(key),
-    jobBookmarksEncryption: glue.JobBookmarksEncryption.clientSideKms(key),
-  });
-  const connection = new glue.Connection(scope, "Connection", {
-    type: glue.ConnectionType.JDBC,
-    connectionName: name,
-    ...place,
-    secret: secretsmanager.Secret.fromSecretCompleteArn(scope, "Secret", secretArn),
-    properties: {
-      JDBC_CONNECTION_URL: `jdbc:postgresql://${name}.example.com:5432/clinical`,
-      JDBC_ENFORCE_SSL: "true",
-    },
-  });
-  const job = new glue.PySparkEtlJob(scope, "Job", {
-    role: role.withoutPolicyUpdates(),
-    script: glue.Code.fromBucket(s3.Bucket.fromBucketName(scope, "Code", "acme-code"), "script.py"),
-    connections: [connection],
-    jobName: name,
-    glueVersion: glue.GlueVersion.V5_1,
-    workerConfiguration: { workerType: glue.WorkerType.G_1X, numberOfWorkers: 4 },
-    maxConcurrentRuns: 1,
-    maxRetries: 0,
-    timeout: cdk.Duration.hours(2),
-    securityConfiguration: security,
-    defaultArguments: { "--customer": name, "--secret-arn": secretArn },
-  });
-  new glue.CfnTrigger(scope, "Schedule", {
-    type: "SCHEDULED",
-    schedule: "cron(0 3 * * ? *)",
-    startOnCreation: true,
-    actions: [{ jobName: job.jobName }],
-  });
-  cdk.Tags.of(scope).add("customer", name);
+    new iam.PolicyStatement({
+      sid: "UseObjects",
+      actions: [
+        "s3:AbortMultipartUpload",
+        "s3:GetObject",
+        "s3:GetObjectTagging",
+        "s3:GetObjectVersion",
+        "s3:GetObjectVersionTagging",
+        "s3:ListMultipartUploadParts",
+        "s3:PutObject",
+        "s3:PutObjectTagging",
+      ],
+      resources: [objects],
+    }),
+    new iam.PolicyStatement({
+      sid: "UseKeyThroughS3",
+      actions: ["kms:Decrypt", "kms:GenerateDataKey"],
+      resources: [keyArn],
+      conditions: {
+        StringEquals: { "kms:ViaService": `s3.${place.region}.amazonaws.com` },
+        StringLike: { [s3Context]: [bucketArn, objects] },
+      },
+    }),
+    new iam.PolicyStatement({
+      sid: "DeleteTemporaryObjects",
+      actions: ["s3:DeleteObject"],
+      resources: [bucket.arnForObjects("tmp/*")],
+    }),
+    new iam.PolicyStatement({
+      sid: "EncryptInJob",
+      actions: ["kms:Decrypt", "kms:GenerateDataKey"],
+      resources: [keyArn],
+      conditions: { Null: inApplications, StringEquals: format },
+    }),
+    new iam.PolicyStatement({
+      sid: "KeepBookmarks",
+      actions: ["kms:Decrypt", "kms:Encrypt"],
+      resources: [keyArn],
+      conditions: forBookmarks(place),
+    }),
+    new iam.PolicyStatement({ sid: "ReadSecret", actions: ["secretsmanager:GetSecretValue"], resources: [secretArn] }),
+    new iam.PolicyStatement({
+      sid: "ReadCode",
+      actions: ["s3:GetObject"],
+      resources: [`${code}/script.py`, `${code}/rules.zip`],
+    }),
+    new iam.PolicyStatement({
+      sid: "WriteLogs",
+      actions: ["logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+      resources: [logGroups],
+    }),
+    new iam.PolicyStatement({
+      sid: "ReadConnection",
+      actions: ["glue:GetConnection"],
+      resources: [`${inGlue}:catalog`, `${inGlue}:connection/${fullName}`],
+    }),
+    new iam.PolicyStatement({
+      sid: "LookAtNetwork",
+      actions: [
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcAttribute",
+        "ec2:DescribeVpcEndpoints",
+      ],
+      resources: ["*"],
+    }),
+    new iam.PolicyStatement({
+      sid: "MakeNetworkInterface",
+      actions: ["ec2:CreateNetworkInterface"],
+      resources: [interfaces, `${elsewhere}:subnet/${subnetId}`, `${elsewhere}:security-group/${groupId}`],
+    }),
+    new iam.PolicyStatement({
+      sid: "DeleteNetworkInterface",
+      actions: ["ec2:DeleteNetworkInterface"],
+      resources: [interfaces],
+    }),
+    new iam.PolicyStatement({
+      sid: "MarkNetworkInterface",
+      actions: ["ec2:CreateTags", "ec2:DeleteTags"],
+      resources: [interfaces],
+      conditions: { "ForAllValues:StringEquals": { "aws:TagKeys": ["aws-glue-service-resource"] } },
+    }),
+    new iam.PolicyStatement({
+      sid: "ReadOwnJob",
+      actions: ["glue:GetJob", "glue:GetJobBookmark", "glue:GetJobRun", "glue:ResetJobBookmark"],
+      resources: [`${inGlue}:job/${fullName}`],
+    }),
+    new iam.PolicyStatement({
+      sid: "CountInGlue",
+      actions: ["cloudwatch:PutMetricData"],
+      resources: ["*"],
+      conditions: { StringEquals: { "cloudwatch:namespace": "Glue" } },
+    }),
+  ];
+}
+
+function forBookmarks(place) {
+  return {
+    StringEquals: { "kms:CallerAccount": place.account },
+    StringEqualsIfExists: { "kms:ViaService": `glue.${place.region}.amazonaws.com` },
+    Null: { [s3Context]: "true" },
+  };
 }
 
 const imported = performance.now();
@@ -129,15 +399,12 @@ const app = new cdk.App({ outdir, context: JSON.parse(process.argv[5]), builtinC
 let stack, place;
 for (let number = 0; number < customers; number += 1) {
   if (number % inAStack === 0) {
-    stack = new cdk.Stack(app, `Customers${number / inAStack}`, { env });
-    const group = ec2.SecurityGroup.fromSecurityGroupId(stack, "Group", "sg-0123456789abcdef0");
-    const subnet = ec2.Subnet.fromSubnetAttributes(stack, "Subnet", {
-      subnetId: "subnet-0123456789abcdef0",
-      availabilityZone: "eu-central-1a",
-    });
-    place = { network: glue.ConnectionNetwork.subnet(subnet), securityGroups: [group] };
+    stack = new cdk.Stack(app, `Customers${number / inAStack}`, { env, suppressTemplateIndentation: true });
+    place = placeIn(stack);
   }
-  customer(stack, place, `customer-${number}`);
+  const name = `customer-${number}`;
+  const secret = `arn:aws:secretsmanager:${env.region}:${env.account}:secret:${name}/database-AbCdEf`;
+  customer(stack, place, name, secret);
 }
 const constructed = performance.now();
 app.synth();

@@ -19,7 +19,14 @@ from cdk_encrypted_data import (
     check_customers,
     customers_from,
 )
-from stacks.acknowledgements import NOT_LOGGED, REPLICATION, acknowledge, acknowledge_access_logs, acknowledge_each
+from stacks.acknowledgements import (
+    NOT_LOGGED,
+    REPLICATION,
+    acknowledge,
+    acknowledge_access_logs,
+    acknowledge_each,
+    logical_id,
+)
 
 CUSTOMERS = "encrypted-data:customers"
 CUSTOMER_NETWORK = "encrypted-data:customerNetwork"
@@ -139,7 +146,7 @@ class CustomerStack(cdk.Stack):
             access_log_bucket=shared.access_logs,
             removal_policy=removal_policy,
         )
-        acknowledge_job(self.job)
+        acknowledge_job(self.job, "Customer")
         for output, value in {
             "BucketName": self.job.bucket.bucket_name,
             "KeyArn": self.job.key.key_arn,
@@ -188,12 +195,16 @@ def customer_stacks(
     ]
 
 
-def acknowledge_job(job: PerCustomerGlueJob) -> None:
-    """Accept what rule packs find in a customer's resources, each finding with its reason."""
-    arns = cdk.Stack.of(job).resolve([job.bucket.bucket_arn, job.role.role_arn])
-    bucket, role = (arn["Fn::GetAtt"][0] for arn in arns)
+def acknowledge_job(job: PerCustomerGlueJob, id: str) -> None:  # noqa: A002 - the CDK's name for it
+    """Accept what rule packs find in a customer's resources, each finding with its reason.
+
+    Args:
+        job: Whose they are.
+        id: Its id in the stack.
+    """
+    bucket, role = (logical_id(id, name) for name in ("Bucket", "Role"))
     here = "<AWS::Region>:<AWS::AccountId>"
-    log_groups = f"/aws-glue/jobs/{job.security_configuration.name}-role/<{role}>/*"
+    log_groups = f"/aws-glue/jobs/{job.security_configuration_name}-role/<{role}>/*"
     acknowledge_each(
         job,
         {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import cast
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_encrypted_data import policies, validation
-from cdk_encrypted_data.interned import block_all_public_access, block_sse_c, days, pseudo_parameters
+from cdk_encrypted_data.interned import block_all_public_access, block_sse_c, days, home, pseudo_parameters
 from cdk_encrypted_data.policies import bucket as bucket_policy
 
 RETENTION_DAYS = (1, 36_500)
@@ -63,6 +67,7 @@ class AccessLogBucket(Construct):
         validation.check_removal_policy(id, "removal_policy", removal_policy)
 
         super().__init__(scope, id)
+        self._id = id
         self._prefixes: set[str] = set()
         self._open_to_the_account = False
         self._bucket = s3.Bucket(
@@ -102,6 +107,11 @@ class AccessLogBucket(Construct):
         """The bucket."""
         return self._bucket
 
+    @functools.cached_property
+    def bucket_name(self) -> str:
+        """The bucket's name."""
+        return self._bucket.bucket_name
+
     def allow_delivery(self, *, source: s3.IBucket, prefix: str) -> None:
         """Allow S3 to deliver a bucket's logs under a prefix; `EncryptedBucket` calls it for its ``access_log_bucket``.
 
@@ -114,7 +124,14 @@ class AccessLogBucket(Construct):
         Raises:
             ValueError: If the prefix is malformed or taken, or the bucket's policy has room for no further source.
         """
-        owner = self.node.id
+        self._allow_delivery_from(cast("Construct", source), bucket_arn=lambda: source.bucket_arn, prefix=prefix)
+
+    def _allow_delivery_from(self, scope: Construct, *, bucket_arn: Callable[[], str], prefix: str) -> None:
+        """Do what `allow_delivery` does, for a construct of this library that has the bucket in ``scope``.
+
+        The bucket is asked for its ARN only where the policy names it: in a fleet each call into Node counts.
+        """
+        owner = self._id
         validation.check_text(owner, "prefix", prefix, validation.LOG_PREFIX)
         if prefix in self._prefixes:
             raise validation.refusal(
@@ -133,14 +150,14 @@ class AccessLogBucket(Construct):
                 remedy="make another AccessLogBucket",
             )
         here = pseudo_parameters()
-        if cdk.Stack.of(source).node.addr == cdk.Stack.of(self).node.addr:
+        if home(scope).stack == home(self).stack:
             self._prefixes.add(prefix)
-            self._allow_delivery(source.bucket_arn, prefix)
+            self._admit(bucket_arn(), prefix)
         elif not self._open_to_the_account:
             self._open_to_the_account = True
-            self._allow_delivery(f"arn:{here.partition}:s3:::*", "")
+            self._admit(f"arn:{here.partition}:s3:::*", "")
 
-    def _allow_delivery(self, source_bucket_arn: str, prefix: str) -> None:
+    def _admit(self, source_bucket_arn: str, prefix: str) -> None:
         statement = bucket_policy.allow_log_delivery(
             self._bucket.bucket_arn,
             prefix=prefix,

@@ -11,6 +11,7 @@ from constructs import Construct
 from cdk_encrypted_data import validation
 from cdk_encrypted_data.access_log_bucket import AccessLogBucket
 from cdk_encrypted_data.choices import CustomerProvidedKeys, MinimumTlsVersion, ObjectEvents, UploadPolicy
+from cdk_encrypted_data.interned import home
 
 NONCURRENT_VERSION_DAYS = (1, 36_500)
 """How long non-current versions may be kept, in days."""
@@ -64,9 +65,7 @@ def check_access_logs(owner: str, log_bucket: AccessLogBucket | None, prefix: st
     """Refuse a log bucket that S3 couldn't deliver to, and a prefix without one."""
     if log_bucket is not None:
         validation.check_instance(owner, "access_log_bucket", log_bucket, AccessLogBucket, allowed="an AccessLogBucket")
-        validation.check_same_environment(
-            owner, "access_log_bucket", cdk.Stack.of(log_bucket), here=cdk.Stack.of(scope)
-        )
+        validation.check_same_environment(owner, "access_log_bucket", home(log_bucket), here=home(scope))
     elif prefix is not None:
         raise validation.refusal(
             owner,

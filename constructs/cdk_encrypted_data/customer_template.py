@@ -82,6 +82,17 @@ class Options:
     failure_topic_arn: str | None
 
 
+_KEY_OF_GLUE = {"KmsKeyArn": "${Key.Arn}"}
+_ENCRYPTION_BY_GLUE = {
+    # What the job stores through Glue and Spark in S3: encrypted by S3 when it arrives.
+    "S3Encryptions": [{"S3EncryptionMode": "SSE-KMS", **_KEY_OF_GLUE}],
+    "CloudWatchEncryption": {"CloudWatchEncryptionMode": "SSE-KMS", **_KEY_OF_GLUE},
+    # Bookmarks alone: Glue encrypts its notes of where a job stopped before it stores them.
+    "JobBookmarksEncryption": {"JobBookmarksEncryptionMode": "CSE-KMS", **_KEY_OF_GLUE},
+}
+_DIGEST_OF_ENCRYPTION = hashlib.sha256(json.dumps(_ENCRYPTION_BY_GLUE, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def template(options: Options) -> Resource:
     """Return the customer's resources, by short fixed names."""
     # Data that stays behind stays protected: the bucket's policy goes where the bucket goes.
@@ -92,7 +103,7 @@ def template(options: Options) -> Resource:
         "Bucket": _bucket(options),
         "BucketPolicy": _resource("AWS::S3::BucketPolicy", _bucket_policy(), options.deletion_policy),
         "Permissions": _permissions(options),
-        "SecurityConfiguration": _resource("AWS::Glue::SecurityConfiguration", security_configuration(options)),
+        "SecurityConfiguration": _security_configuration(options),
         "Connection": _connection(options),
         "Job": _job(options),
     }
@@ -101,21 +112,6 @@ def template(options: Options) -> Resource:
     if options.failure_topic_arn is not None:
         resources["Failure"] = _failure(options, options.failure_topic_arn)
     return {"Resources": {name: _with_references(each) for name, each in resources.items()}}
-
-
-def security_configuration(options: Options) -> Resource:
-    """Return what encrypts all that Glue itself writes for the job, under a name of just this content."""
-    key = {"KmsKeyArn": "${Key.Arn}"}
-    configuration = {
-        # What the job stores through Glue and Spark in S3: encrypted by S3 when it arrives.
-        "S3Encryptions": [{"S3EncryptionMode": "SSE-KMS", **key}],
-        "CloudWatchEncryption": {"CloudWatchEncryptionMode": "SSE-KMS", **key},
-        # Bookmarks alone: Glue encrypts its notes of where a job stopped before it stores them.
-        "JobBookmarksEncryption": {"JobBookmarksEncryptionMode": "CSE-KMS", **key},
-    }
-    # CloudFormation can't update a security configuration: other content under the same name would fail.
-    digest = hashlib.sha256(json.dumps(configuration, sort_keys=True).encode()).hexdigest()[:8]
-    return {"Name": f"{options.physical_name}-{digest}", "EncryptionConfiguration": configuration}
 
 
 def _role(options: Options) -> Resource:
@@ -230,6 +226,20 @@ def _permissions(options: Options) -> Resource:
     return _resource("AWS::IAM::ManagedPolicy", properties)
 
 
+def security_configuration_name(physical_name: str) -> str:
+    """Return the name of a customer's security configuration, which no other content has.
+
+    CloudFormation can't update a security configuration: other content under the same name would fail.
+    """
+    return f"{physical_name}-{_DIGEST_OF_ENCRYPTION}"
+
+
+def _security_configuration(options: Options) -> Resource:
+    name = security_configuration_name(options.physical_name)
+    properties = {"Name": name, "EncryptionConfiguration": _ENCRYPTION_BY_GLUE}
+    return _resource("AWS::Glue::SecurityConfiguration", properties)
+
+
 def _connection(options: Options) -> Resource:
     properties = {
         "CatalogId": HERE.account,
@@ -308,7 +318,7 @@ def _failure(options: Options, topic_arn: str) -> Resource:
 
 
 def _log_groups(options: Options) -> str:
-    name = security_configuration(options)["Name"]
+    name = security_configuration_name(options.physical_name)
     return glue.log_groups(HERE, security_configuration=name, role_name="${Role}")
 
 
@@ -338,11 +348,12 @@ def _resource(kind: str, properties: Mapping[str, object], policies: Mapping[str
 
 def _with_references(value: object) -> object:
     """Put CloudFormation's functions where a text names a resource, or what only the deployment knows."""
+    # Not Mapping and Sequence: to ask for these takes longer than all else here.
     if isinstance(value, str):
         return _referred(value) if "${" in value else value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: _with_references(each) for name, each in value.items()}
-    if isinstance(value, Sequence):
+    if isinstance(value, (list, tuple)):
         return [_with_references(each) for each in value]
     return value
 

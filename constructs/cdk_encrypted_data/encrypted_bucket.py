@@ -369,7 +369,7 @@ class EncryptedBucket(Construct):
         log_bucket.allow_delivery(source=self._bucket, prefix=prefix)
         # By the L1: the L2's way depends on a feature flag, and without it fails on a bucket that takes no ACLs.
         self._cfn_bucket.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
-            destination_bucket_name=log_bucket.bucket.bucket_name, log_file_prefix=prefix
+            destination_bucket_name=log_bucket.bucket_name, log_file_prefix=prefix
         )
 
     def _report_to_event_bridge(self) -> None:

@@ -1,6 +1,6 @@
-"""CDK values that are the same for every construct, asked of Node once in a process.
+"""What the CDK says of every construct alike, or of every one in a scope, asked of Node once.
 
-Each of them costs a call into Node, as much as a small resource, and none of them can change.
+Each costs a call into Node, as much as a small resource, and none can change.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
+from constructs import Construct
 
 
 class PseudoParameters(NamedTuple):
@@ -35,6 +36,21 @@ def pseudo_parameters() -> PseudoParameters:
         region=cdk.Aws.REGION,
         stack_name=cdk.Aws.STACK_NAME,
     )
+
+
+class Home(NamedTuple):
+    """Where a construct is: its stack, by an address that no other has, and the stack's environment."""
+
+    stack: str
+    account: str
+    region: str
+
+
+@functools.lru_cache(maxsize=64)
+def home(construct: Construct) -> Home:
+    """Return where a construct is. For those that many others name: a fleet's scope, its log bucket."""
+    stack = cdk.Stack.of(construct)
+    return Home(stack=stack.node.addr, account=stack.account, region=stack.region)
 
 
 @functools.cache

@@ -190,7 +190,10 @@ class PerCustomerGlueJob(Construct):
         if timeout is not None:
             validation.check_minutes(id, "timeout", timeout, TIMEOUT_MINUTES)
         validation.check_number(id, "retries", retries, RETRIES)
-        if failure_topic is not None and not hasattr(failure_topic, "topic_ref"):
+        # The class is asked first: the attribute itself is two calls into Node.
+        if failure_topic is not None and not any(
+            hasattr(each, "topic_ref") for each in (type(failure_topic), failure_topic)
+        ):
             raise validation.refusal(
                 id,
                 "failure_topic",
@@ -252,7 +255,7 @@ class PerCustomerGlueJob(Construct):
             bucket_name_prefix=bucket_name_prefix or names.bucket_prefix(customer.name, path),
             noncurrent_days=_days(noncurrent_version_expiration) or DEFAULT_NONCURRENT_VERSION_DAYS,
             abort_days=_days(abort_incomplete_multipart_upload_after) or DEFAULT_ABORT_UPLOAD_DAYS,
-            access_log_bucket_name=access_log_bucket.bucket.bucket_name if access_log_bucket else None,
+            access_log_bucket_name=access_log_bucket.bucket_name if access_log_bucket else None,
             access_log_prefix=log_prefix,
             deletion_policy={"DeletionPolicy": deletion, "UpdateReplacePolicy": replacement},
             secret_arn=customer.secret_arn,
@@ -272,11 +275,13 @@ class PerCustomerGlueJob(Construct):
             timeout_minutes=int(timeout.to_minutes()) if timeout else _DEFAULT_TIMEOUT_MINUTES,
             retries=retries,
             schedule=customer.schedule,
-            failure_topic_arn=failure_topic.topic_ref.topic_arn if failure_topic else None,
+            failure_topic_arn=_topic_arn(cast("Construct", failure_topic)) if failure_topic else None,
         )
         self._resources = _include(self, customer_template.template(options))
         if access_log_bucket is not None:
-            access_log_bucket.allow_delivery(source=self.bucket, prefix=log_prefix)
+            access_log_bucket._allow_delivery_from(  # noqa: SLF001 - the library's own, and not for its users
+                scope, bucket_arn=lambda: self.bucket.bucket_arn, prefix=log_prefix
+            )
 
     @property
     def customer(self) -> Customer:
@@ -287,6 +292,11 @@ class PerCustomerGlueJob(Construct):
     def job_name(self) -> str:
         """The job's name, which is also the connection's and the trigger's."""
         return self._name
+
+    @property
+    def security_configuration_name(self) -> str:
+        """The security configuration's name."""
+        return customer_template.security_configuration_name(self._name)
 
     @property
     def network_resources(self) -> list[str]:
@@ -425,12 +435,18 @@ def _path(scope: Construct) -> str:
     return scope.node.path
 
 
+@functools.lru_cache(maxsize=64)
+def _topic_arn(topic: Construct) -> str:
+    """Return a topic's ARN, asked of Node once for all customers that share it."""
+    # As a construct it can be a key of the cache, which jsii's interfaces don't say of themselves.
+    return cast("ITopicRef", topic).topic_ref.topic_arn
+
+
 def _include(scope: Construct, template: customer_template.Resource) -> cloudformation_include.CfnInclude:
     """Put the resources into the construct: L1s of their types, in one call into Node."""
     file = _template_file()
-    # YAML, as which the CDK reads it whatever it is: quicker with a line for each resource than in one line.
-    lines = [f"  {name}: {json.dumps(resource)}\n" for name, resource in template["Resources"].items()]
-    text = "".join(["Resources:\n", *lines]).encode()
+    # The CDK reads it as YAML, whatever it is.
+    text = json.dumps(template).encode()
     # Line breaks over what is left of a longer template before: cutting the file is slower than all else here.
     size = file.seek(0, os.SEEK_END)
     file.seek(0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -496,7 +496,19 @@ def check_name_length(owner: str, argument: str, prefix: str, region: str) -> No
         )
 
 
-def check_same_environment(owner: str, argument: str, other: cdk.Stack, *, here: cdk.Stack) -> None:
+class Environment(Protocol):
+    """A stack, or what is known of one."""
+
+    @property
+    def account(self) -> str:
+        """The account; may be a token."""
+
+    @property
+    def region(self) -> str:
+        """The Region; may be a token."""
+
+
+def check_same_environment(owner: str, argument: str, other: Environment, *, here: Environment) -> None:
     """Refuse a resource that is known to be in another account or Region."""
     for theirs, ours in ((other.account, here.account), (other.region, here.region)):
         if not is_token(theirs) and not is_token(ours) and theirs != ours:

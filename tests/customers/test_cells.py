@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 import tomllib
+from jsii._kernel.providers import process
 
 from cdk_encrypted_data import Placement
 from cdk_encrypted_data.proofs.cloudformation import assembly
@@ -118,6 +120,25 @@ def test_a_full_stack_is_within_what_cloudformation_takes(directory: Path) -> No
         assert not counted[limit].is_over, counted[limit]
     # A certificate and the tables of a real customer take some kB more.
     assert counted["template-size"].used < 700_000
+
+
+def test_a_customer_more_takes_six_calls_into_node(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each costs as much as a small resource, and a fleet has thousands of customers.
+    calls: list[str] = []
+    send = process._NodeProcess.send  # noqa: SLF001 - jsii counts its objects, not its calls
+
+    def counted(node: Any, request: Any, response: Any) -> Any:  # noqa: ANN401 - jsii's own
+        calls.append(f"{type(request).__name__} {getattr(request, 'method', '')}")
+        return send(node, request, response)
+
+    monkeypatch.setattr(process._NodeProcess, "send", counted)  # noqa: SLF001
+    made = []
+    for names in (NAMES[:3], NAMES[:4]):
+        app = cdk.App()
+        calls.clear()
+        Cell(app, settings=settings(directory, *names, stacks=1))
+        made.append(Counter(calls))
+    assert (made[1] - made[0]).total() == 6, made[1] - made[0]
 
 
 def test_a_cell_that_is_full_is_refused_before_anything_is_made(directory: Path) -> None:

@@ -70,6 +70,7 @@ logs: AccessLogBucket = AccessLogBucket(
     removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
 )
 log_bucket: s3.Bucket = logs.bucket
+small_logs_name: str = small_logs.bucket_name
 small_logs.allow_delivery(source=s3.Bucket(stack, "Elsewhere"), prefix="elsewhere/")
 
 # Keys
@@ -414,6 +415,7 @@ read: iam.Grant = customer_job.grant_read(application)
 started: iam.Grant = customer_job.grant_start(readers)
 whose: Customer = customer_job.customer
 job_name: str = customer_job.job_name
+job_security_name: str = customer_job.security_configuration_name
 network: list[str] = customer_job.network_resources
 job_bucket: s3.IBucket = customer_job.bucket
 job_key: kms.IKey = customer_job.key
