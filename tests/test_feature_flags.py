@@ -85,19 +85,18 @@ def pair(context: dict[str, Any]) -> dict[str, Any]:
 def replicated(context: dict[str, Any], *, granted: bool) -> dict[str, Any]:
     """Return the templates of buckets that replicate one way, and both ways, with all that is made over them."""
     app = cdk.App(context=context)
-    home, *away = stacks = [
+    home, *away = in_regions = [
         cdk.Stack(app, region, env=cdk.Environment(account="111122223333", region=region))
         for region in ("eu-central-1", "eu-west-1", "us-east-1")
     ]
     later = cdk.Stack(app, "Later", env=cdk.Environment(account="111122223333", region="eu-west-1"))
-    stacks.append(later)
     for direction in ReplicationDirection:
         buckets = ReplicatedEncryptedBuckets(
             home, direction.name, bucket_name_prefix=direction.value, replicas=away, direction=direction
         )
         monitoring = ReplicationMonitoring(home, f"{direction.name}Monitoring", buckets=buckets)
         everywhere = MultiRegionAccessPoint(home, f"{direction.name}Everywhere", buckets=buckets)
-        sources = [each for each in stacks if buckets.replicates(each.region)]
+        sources = [each for each in in_regions if buckets.replicates(each.region)]
         reports = [EncryptedBucket(each, f"{direction.name}Reports") for each in sources]
         batch = BatchReplication(home, f"{direction.name}Batch", buckets=buckets, report_buckets=reports)
         if granted:
@@ -107,7 +106,7 @@ def replicated(context: dict[str, Any], *, granted: bool) -> dict[str, Any]:
             everywhere.grant_read(policy)
             everywhere.grant_read(iam.ManagedPolicy(later, f"Read{direction.name}"))
             batch.grant_create_job(policy)
-    return {stack.stack_name: template(stack) for stack in stacks}
+    return {stack.stack_name: template(stack) for stack in (*in_regions, later)}
 
 
 def test_all_flags_and_none_give_replicated_buckets_the_same_templates() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import aws_cdk as cdk
 import jsii
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cdk_encrypted_data import (
@@ -292,8 +292,16 @@ def test_no_construct_or_value_of_ours(construct: type, argument: str, value: ob
     assert_refused(construct, {argument: value})
 
 
+def test_what_stands_for_tokens_in_the_checks_is_no_token() -> None:
+    arn = "arn:\N{REPLACEMENT CHARACTER}:kms:eu-central-1:111122223333:key/11112222-3333-4444-8555-666677778888"
+    with pytest.raises(ValueError, match=r"^JobCode: key_arn is ") as caught:
+        JobCode(script=CODE.script, rules=CODE.rules, key_arn=arn)
+    assert "allowed: " in str(caught.value)
+
+
 class TestJobCode:
     @given(st.text(max_size=60).filter(lambda text: not re.match(r"s3://[a-z0-9]", text) and "${Token[" not in text))
+    @example("\N{REPLACEMENT CHARACTER}")  # what stands for a token in the checks
     def test_what_is_no_object(self, location: str) -> None:
         given: list[tuple[str, dict[str, Any]]] = [
             ("script", {"script": location}),

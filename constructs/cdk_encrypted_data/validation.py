@@ -191,7 +191,8 @@ def tokens_in(value: str) -> list[str]:
 def check_text(owner: str, argument: str, value: object, kind: Text) -> None:
     """Refuse text that isn't of this kind."""
     # Of a text in parts only deployment knows the length: in an ARN the rest can be checked, elsewhere nothing can.
-    if isinstance(value, str):
+    # Who writes the character that stands for such parts means none.
+    if isinstance(value, str) and _UNKNOWN not in value:
         text = _TOKEN.sub(_UNKNOWN, value)
         if text == _UNKNOWN or kind.pattern.fullmatch(text) or (text != value and kind not in _ARNS):
             return
