@@ -119,7 +119,7 @@ NUMBERS = {
     "role-inline-policies": 10_240,
     "role-trust-policy": 2_048,
     "managed-policy": 6_144,
-    "role-managed-policies": 20,
+    "role-managed-policies": 10,
     "cloudformation-stacks": 2_000,
     "glue-security-configurations": 250,
     "glue-jobs": 2_000,

@@ -135,8 +135,8 @@ MANAGED_POLICY: Final = Limit(
 ROLE_MANAGED_POLICIES: Final = Limit(
     id="role-managed-policies",
     name="managed policies of a role",
-    # 10 until 2026: an account that still has it says so.
-    number=20,
+    # Some accounts of 2026 have 20: what holds in all of them counts.
+    number=10,
     scope=Scope.RESOURCE,
     source=_IAM,
     adjustable=True,
