@@ -21,7 +21,8 @@ _PROJECT = Path(__file__).parents[2]
 @pytest.mark.parametrize("kills", [int(os.environ.get("CLIENT_KILLS", "60"))])
 def test_nothing_is_left_of_what_is_killed(pair: Pair, kills: int) -> None:
     source = pair.files / "source"
-    source.write_bytes(os.urandom(9 * 2**20))
+    # Large enough to be put in parts.
+    source.write_bytes(os.urandom(17 * 2**20))
     (pair.files / "tmp").mkdir()
     settings = {"folder": str(pair.files), "region": HOME, "bucket": pair.home.bucket, "key_arn": pair.home.key_arn}
     done = subprocess.run(

@@ -23,7 +23,7 @@ from cdk_encrypted_data_client.errors import EncryptedDataError
 from tests.client.conftest import HOME, OTHER, Pair
 
 _PART = 8 * 2**20
-_SIZES = [0, 1, 16, 2**20, 2**20 + 1, _PART - 1, _PART, _PART + 1, 2 * _PART]
+_SIZES = [0, 1, 16, 2**20, 2**20 + 1, _PART - 1, _PART, _PART + 1, 2 * _PART, 2 * _PART + 1]
 
 
 @pytest.fixture
