@@ -39,13 +39,12 @@ def part_size(expected: int) -> int:
     return _ONE_REQUEST if expected <= _ONE_REQUEST else PART
 
 
-def parts_of(stream: Readable, expected: int | None = None) -> Iterator[bytes | memoryview]:
+def parts_of(stream: Readable, expected: int = 0) -> Iterator[bytes | memoryview]:
     """Yield parts of exactly that size, the last one shorter and perhaps empty.
 
-    Of a file that is expected to be small no more room is asked for.
+    Of a file that is expected to be small no more room is asked for. Of what says 0, as pipes do, nothing is expected.
     """
-    part = PART if expected is None else part_size(expected)
-    ask = min(part, expected + 1) if expected else part
+    part, ask = (part_size(expected), expected + 1) if expected else (PART, PART)
     while True:
         pieces: list[bytes] = []
         missing = part

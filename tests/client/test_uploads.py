@@ -73,7 +73,9 @@ def test_a_file_that_doesnt_know_its_size_is_read_in_large_pieces(tmp_path: Path
     writer = threading.Thread(target=pipe.write_bytes, args=[data])
     writer.start()
     with Counting(pipe) as stream:
-        assert b"".join(module.parts_of(stream, 0)) == data
+        parts = list(module.parts_of(stream, 0))
+    assert b"".join(parts) == data
+    assert [len(part) for part in parts] == [_PART, 5]  # four of them under way are what memory is said to be
     writer.join()
     assert min(reads) > 1
 
