@@ -44,7 +44,10 @@ def missing() -> str | None:
     try:
         import psycopg  # noqa: F401, PLC0415
     except ImportError:
-        return f"psycopg: PyPI has none for Python {platform.python_version()}; make PYTHON=python3.11"
+        return (
+            f"psycopg: not there for Python {platform.python_version()}, as Spark isn't, "
+            "or `make install` hasn't been run; make PYTHON=python3.11 (or 3.12)"
+        )
     return None
 
 
