@@ -21,10 +21,16 @@ MODULES = ("cryptography==48.0.1",)
 _PACKAGE = "cdk_encrypted_data_job"
 _SCRIPT = "script.py"
 
+_LOCATION = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.'()/=-]+"
 _OBJECT = Text(
-    re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.'()/=-]+"),
+    re.compile(_LOCATION),
     "s3://BUCKET/NAME without wildcards",
     "name the object itself: the job may read exactly this one",
+)
+_ARCHIVE = Text(
+    re.compile(rf"{_LOCATION}\.zip"),
+    "s3://BUCKET/NAME.zip without wildcards",
+    "put the SQL files into a zip: it also stands in where Glue expects an archive",
 )
 _MODULE = Text(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,_-]+\])?==[A-Za-z0-9.!+_-]+|s3://\S+\.whl"),
@@ -75,7 +81,7 @@ class JobCode:
                 remedy='write {"clinical-trials": "s3://BUCKET/NAME.zip"}',
             )
         for location in self.rules.values():
-            validation.check_text(owner, "rules", location, _OBJECT)
+            validation.check_text(owner, "rules", location, _ARCHIVE)
         validation.check_texts(owner, "packages", self.packages, _OBJECT)
         validation.check_texts(owner, "modules", self.modules, _MODULE)
         validation.check_optional_text(owner, "key_arn", self.key_arn, validation.KEY_ARN)

@@ -399,6 +399,7 @@ def test_refused(options: dict[str, Any], argument: str) -> None:
         ({"script": "s3://code/*"}, "script"),
         ({"rules": {}}, "rules"),
         ({"rules": {"a": "rules.zip"}}, "rules"),
+        ({"rules": {"a": "s3://code/rules.sql"}}, "rules"),
         ({"packages": "s3://code/package.zip"}, "packages"),
         ({"packages": ["package.zip"]}, "packages"),
         ({"modules": ["pyarrow"]}, "modules"),
