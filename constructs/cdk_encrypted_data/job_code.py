@@ -43,7 +43,7 @@ _MODULE = Text(
 class JobCode:
     """Where Glue finds what the jobs run: the same for many customers, who may read it and nothing beside it.
 
-    It is all the code there is: where it says nothing, a run can't say something either (see `PerCustomerGlueJob`).
+    Where it says nothing, a run can't say something either; `PerCustomerGlueJob.grant_start` says what is left to runs.
 
     Attributes:
         script: The object that Glue starts, ``s3://BUCKET/NAME``, in Python. One of your own must refuse an argument
@@ -51,7 +51,8 @@ class JobCode:
         rules: The sets of rules by name, each a zip of SQL files, ``s3://BUCKET/NAME.zip``.
         packages: Zips of Python packages that the script imports. Default: none.
         modules: Python modules that Glue installs before each run: ``NAME==VERSION`` from PyPI, which a private subnet
-            can't reach, or wheels in S3, ``s3://BUCKET/NAME.whl``. Default: none, which pip is told by naming itself.
+            can't reach, or wheels in S3, ``s3://BUCKET/NAME.whl``. Default: none; pip is told to install itself then,
+            which it has, so that no run can name others.
         key_arn: The customer managed key of the bucket that they are in. Default: SSE-S3, or a key that needs no grant.
         tables: The names of the tables that each set of rules reads, where they are known: a customer without one of
             them is refused. Default: nobody knows before a run.

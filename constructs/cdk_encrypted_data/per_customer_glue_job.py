@@ -410,7 +410,7 @@ def _here() -> glue.Environment:
     return glue.Environment(partition=here.partition, account=here.account, region=here.region)
 
 
-# What a run may be told otherwise: tests/customers/test_what_a_run_may_change.py has every argument that Glue knows.
+# What a run may be told otherwise: tests/customers/test_what_a_run_may_change.py has each that AWS documents.
 # Glue scales between one worker and the maximum.
 _ARGUMENTS = {
     "--enable-auto-scaling": "true",
@@ -437,7 +437,7 @@ def _pinned_arguments(customer: Customer, code: JobCode) -> dict[str, str]:
 def _program(code: JobCode, rules: str) -> dict[str, str]:
     """Return every argument by which Glue takes code: what isn't said here, whoever starts a run could say.
 
-    Where there is nothing to say, it is what changes nothing and what Glue's pages allow: none of these may be empty.
+    Where there is nothing to say, it is something that changes nothing: AWS doesn't say whether a value may be empty.
     See https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-glue-arguments.html.
     """
     only_wheels = all(each.startswith("s3://") for each in code.modules)
