@@ -17,6 +17,7 @@ const env = { account: "111122223333", region: "eu-central-1" };
 
 const [subnetId, availabilityZone, groupId] = ["subnet-0123456789abcdef0", "eu-central-1a", "sg-0123456789abcdef0"];
 const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+const [script, rules] = ["s3://acme-code/script.py", "s3://acme-code/rules.zip"];
 const tables = [{ name: "subjects", source: "public.subjects" }];
 
 const sse = "s3:x-amz-server-side-encryption";
@@ -106,7 +107,7 @@ function customer(stack, place, name, secretArn) {
   });
   const tags = { Name: name, customer: name };
   const job = new glue.CfnJob(scope, "Job", {
-    command: { name: "glueetl", pythonVersion: "3", scriptLocation: "s3://acme-code/script.py" },
+    command: { name: "glueetl", pythonVersion: "3", scriptLocation: script },
     role: role.roleArn,
     connections: { connections: [connection.connectionName] },
     name: fullName,
@@ -123,18 +124,26 @@ function customer(stack, place, name, secretArn) {
       "--enable-auto-scaling": "true",
       "--enable-continuous-cloudwatch-log": "true",
       "--enable-metrics": "true",
-      "--job-bookmark-option": "job-bookmark-enable",
     },
     nonOverridableArguments: {
       "--TempDir": `s3://${bucket.bucketName}/tmp/`,
+      "--additional-python-modules": "pip",
       "--ca-certificate": certificate,
       "--conf": "spark.io.encryption.enabled=true",
       "--customer": name,
+      "--extra-files": rules,
+      "--extra-jars": rules,
+      "--extra-py-files": rules,
       "--jdbc-url": jdbcUrl,
+      "--job-bookmark-option": "job-bookmark-enable",
+      "--job-language": "python",
       "--key-arn": key.keyArn,
       "--output": `s3://${bucket.bucketName}/data/`,
-      "--rules": "s3://acme-code/rules.zip",
+      "--python-modules-installer-option": "--no-index",
+      "--rules": rules,
+      "--scriptLocation": script,
       "--secret-arn": secretArn,
+      "--spark-event-logs-path": `s3://${bucket.bucketName}/tmp/spark-events/`,
       "--tables": JSON.stringify(tables),
     },
     tags,

@@ -20,6 +20,7 @@ from constructs import Construct
 
 _SUBNET, _ZONE, _GROUP = "subnet-0123456789abcdef0", "eu-central-1a", "sg-0123456789abcdef0"
 _CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+_SCRIPT, _RULES = "s3://acme-code/script.py", "s3://acme-code/rules.zip"
 _TABLES = [{"name": "subjects", "source": "public.subjects"}]
 
 _SSE = "s3:x-amz-server-side-encryption"
@@ -137,9 +138,7 @@ def customer(stack: cdk.Stack, place: Place, name: str, secret_arn: str) -> None
     job = glue.CfnJob(
         scope,
         "Job",
-        command=glue.CfnJob.JobCommandProperty(
-            name="glueetl", python_version="3", script_location="s3://acme-code/script.py"
-        ),
+        command=glue.CfnJob.JobCommandProperty(name="glueetl", python_version="3", script_location=_SCRIPT),
         role=role.role_arn,
         connections=glue.CfnJob.ConnectionsListProperty(connections=[connection.connection_name]),
         name=full_name,
@@ -156,18 +155,26 @@ def customer(stack: cdk.Stack, place: Place, name: str, secret_arn: str) -> None
             "--enable-auto-scaling": "true",
             "--enable-continuous-cloudwatch-log": "true",
             "--enable-metrics": "true",
-            "--job-bookmark-option": "job-bookmark-enable",
         },
         non_overridable_arguments={
             "--TempDir": f"s3://{bucket_reference}/tmp/",  # noqa: S108 - in the bucket
+            "--additional-python-modules": "pip",
             "--ca-certificate": _CERTIFICATE,
             "--conf": "spark.io.encryption.enabled=true",
             "--customer": name,
+            "--extra-files": _RULES,
+            "--extra-jars": _RULES,
+            "--extra-py-files": _RULES,
             "--jdbc-url": jdbc_url,
+            "--job-bookmark-option": "job-bookmark-enable",
+            "--job-language": "python",
             "--key-arn": key.key_arn,
             "--output": f"s3://{bucket_reference}/data/",
-            "--rules": "s3://acme-code/rules.zip",
+            "--python-modules-installer-option": "--no-index",
+            "--rules": _RULES,
+            "--scriptLocation": _SCRIPT,
             "--secret-arn": secret_arn,
+            "--spark-event-logs-path": f"s3://{bucket_reference}/tmp/spark-events/",  # noqa: S108
             "--tables": json.dumps(_TABLES, separators=(",", ":")),
         },
         tags=tags,

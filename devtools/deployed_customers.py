@@ -108,8 +108,11 @@ class Deployed:
         options = spark.settings(files, memory="2g")
         name, _, value = self.arguments["--conf"].partition("=")
         options[name] = value
-        script = self._fetched(self.job["Command"]["ScriptLocation"], files / "script.py")
+        script = self._fetched(self.arguments["--scriptLocation"], files / "script.py")
         package = self._fetched(self.arguments["--extra-py-files"], files / "package.zip")
+        # The rules, which stand in: Spark has to put up with them as Glue's would.
+        options["spark.jars"] += f",{self._fetched(self.arguments['--extra-jars'], files / 'jars.zip')}"
+        options["spark.files"] = str(self._fetched(self.arguments["--extra-files"], files / "files.zip"))
         arguments = {**self.arguments, "--JOB_RUN_ID": run_id}
         words = [word for pair in arguments.items() for word in pair]
         environment = self.aws.environment() | {

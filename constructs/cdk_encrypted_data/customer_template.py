@@ -281,6 +281,8 @@ def _job(options: Options) -> Resource:
             "--conf": _SPARK,
             "--key-arn": "${Key.Arn}",
             "--output": f"s3://${{Bucket}}/{OUTPUT}",
+            # A run may ask for Spark's event log: it stays with the customer.
+            "--spark-event-logs-path": f"s3://${{Bucket}}/{TEMPORARY}spark-events/",
         },
         "NumberOfWorkers": options.workers,
         "Role": "${Role.Arn}",

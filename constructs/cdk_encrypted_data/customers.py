@@ -125,7 +125,7 @@ class Customer:
             a new, empty bucket. 1 to 63 letters, digits, dots, hyphens and underscores.
         title: What people call the customer; it may change. Default: the name.
         secret_arn: The secret in Secrets Manager with ``username`` and ``password`` of their database, as JSON. No
-            other customer's.
+            other customer's: `check_customers` refuses a shared one, of the customers that it is given.
         secret_key_arn: The customer managed key of that secret. Default: the AWS managed key, which needs no grant.
         jdbc_url: Their database: ``jdbc:postgresql://HOST:PORT/DATABASE``, without user, password or parameters.
         ca_certificate: The certificate, in PEM, that the database's certificate must descend from. Public, no secret.
@@ -197,6 +197,13 @@ def customers_from(text: str) -> tuple[Customer, ...]:
 
 def check_customers(owner: str, customers: Sequence[Customer]) -> None:
     """Refuse customers that couldn't be told apart, or that share what keeps them apart.
+
+    `customers_from` does it for the customers of a text. `PerCustomerGlueJob` knows one customer only: where customers
+    are made in code, or come from several texts, this is to be called with all of them.
+
+    Args:
+        owner: Who asks, as the refusal begins: the app, the stack, the file.
+        customers: All of them.
 
     Raises:
         ValueError: If two names are the same to people or to a service, or two customers have one secret.

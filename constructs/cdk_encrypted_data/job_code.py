@@ -21,10 +21,16 @@ MODULES = ("cryptography==48.0.1",)
 _PACKAGE = "cdk_encrypted_data_job"
 _SCRIPT = "script.py"
 
+_LOCATION = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.'()/=-]+"
 _OBJECT = Text(
-    re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.'()/=-]+"),
+    re.compile(_LOCATION),
     "s3://BUCKET/NAME without wildcards",
     "name the object itself: the job may read exactly this one",
+)
+_ARCHIVE = Text(
+    re.compile(rf"{_LOCATION}\.zip"),
+    "s3://BUCKET/NAME.zip without wildcards",
+    "put the SQL files into a zip: it also stands in where Glue expects an archive",
 )
 _MODULE = Text(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,_-]+\])?==[A-Za-z0-9.!+_-]+|s3://\S+\.whl"),
@@ -37,12 +43,16 @@ _MODULE = Text(
 class JobCode:
     """Where Glue finds what the jobs run: the same for many customers, who may read it and nothing beside it.
 
+    Where it says nothing, a run can't say something either; `PerCustomerGlueJob.grant_start` says what is left to runs.
+
     Attributes:
-        script: The object that Glue starts, ``s3://BUCKET/NAME``.
+        script: The object that Glue starts, ``s3://BUCKET/NAME``, in Python. One of your own must refuse an argument
+            that it is given twice: whoever starts a run could give it once more, as the value of another.
         rules: The sets of rules by name, each a zip of SQL files, ``s3://BUCKET/NAME.zip``.
         packages: Zips of Python packages that the script imports. Default: none.
         modules: Python modules that Glue installs before each run: ``NAME==VERSION`` from PyPI, which a private subnet
-            can't reach, or wheels in S3, ``s3://BUCKET/NAME.whl``. Default: none.
+            can't reach, or wheels in S3, ``s3://BUCKET/NAME.whl``. Default: none; pip is told to install itself then,
+            which it has, so that no run can name others.
         key_arn: The customer managed key of the bucket that they are in. Default: SSE-S3, or a key that needs no grant.
         tables: The names of the tables that each set of rules reads, where they are known: a customer without one of
             them is refused. Default: nobody knows before a run.
@@ -72,7 +82,7 @@ class JobCode:
                 remedy='write {"clinical-trials": "s3://BUCKET/NAME.zip"}',
             )
         for location in self.rules.values():
-            validation.check_text(owner, "rules", location, _OBJECT)
+            validation.check_text(owner, "rules", location, _ARCHIVE)
         validation.check_texts(owner, "packages", self.packages, _OBJECT)
         validation.check_texts(owner, "modules", self.modules, _MODULE)
         validation.check_optional_text(owner, "key_arn", self.key_arn, validation.KEY_ARN)

@@ -74,8 +74,10 @@ class PerCustomerGlueJob(Construct):
     Logs the logs (SSE-KMS), Glue the bookmarks before it stores them (CSE-KMS). None of this encrypts the data before
     they leave the process: the job's code does. What Spark spills to disk is encrypted by Spark, under keys of the run.
 
-    Key, bucket, secret, database and code are fixed in the job: who starts a run can't change them. No argument is a
-    secret; the password stays in Secrets Manager.
+    Key, bucket, secret, database, rules and program are fixed in the job: no argument of a run that AWS documents
+    changes them, except one, of which `grant_start` says what it takes. How large a run is, how long it may take and
+    which security configuration it has is said by whoever starts it. No argument is a secret; the password stays in
+    Secrets Manager.
 
     Stateful: the key and the bucket. They and the bucket's policy are retained when they leave the template unless
     ``removal_policy`` says otherwise; data under a deleted key are lost. Another ``id`` or scope makes new ones,
@@ -355,6 +357,17 @@ class PerCustomerGlueJob(Construct):
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a role, user or policy start runs of this job, watch them and stop them. It gives no data and no key.
 
+        Nor the job's rights, as long as the grantee can't write what the job may read. A run takes code by arguments,
+        and all are pinned but ``--python-virtual-env``, with its ``-storage-prefix``, for which there is no value that
+        means none: the archive that a run names there takes Python's place, if the job's role may read it. That is the
+        code, what lies in the customer's bucket, and what buckets of this account let the role read by their own
+        policies. No grant of this construct lets anybody write there.
+
+        A run that is started with another security configuration can't write logs, since the role may write to the log
+        groups of its own alone; a job of your own that keeps bookmarks with Glue keeps them as that one says.
+
+        See https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-glue-arguments.html.
+
         Raises:
             ValueError: If the grantee can't be given a policy.
         """
@@ -397,32 +410,51 @@ def _here() -> glue.Environment:
     return glue.Environment(partition=here.partition, account=here.account, region=here.region)
 
 
-# What a run may be told otherwise. Glue scales between one worker and the maximum.
+# What a run may be told otherwise: tests/customers/test_what_a_run_may_change.py has each that AWS documents.
+# Glue scales between one worker and the maximum.
 _ARGUMENTS = {
     "--enable-auto-scaling": "true",
     "--enable-continuous-cloudwatch-log": "true",
     "--enable-metrics": "true",
-    "--job-bookmark-option": "job-bookmark-enable",
 }
 
 
 def _pinned_arguments(customer: Customer, code: JobCode) -> dict[str, str]:
-    arguments = {
+    rules = code.rules[customer.rules]
+    return {
         "--ca-certificate": customer.ca_certificate,
         "--customer": customer.name,
         "--jdbc-url": customer.jdbc_url,
-        "--rules": code.rules[customer.rules],
+        # Else a run could decide which rows are new.
+        "--job-bookmark-option": "job-bookmark-enable",
+        "--rules": rules,
         "--secret-arn": customer.secret_arn,
         "--tables": json.dumps([table.as_argument() for table in customer.tables], separators=(",", ":")),
+        **_program(code, rules),
     }
-    if code.packages:
-        arguments["--extra-py-files"] = ",".join(code.packages)
-    if code.modules:
-        arguments["--additional-python-modules"] = ",".join(code.modules)
-        if all(each.startswith("s3://") for each in code.modules):
-            # From these files alone: what they depend on isn't looked for elsewhere.
-            arguments["--python-modules-installer-option"] = "--no-index"
-    return arguments
+
+
+def _program(code: JobCode, rules: str) -> dict[str, str]:
+    """Return every argument by which Glue takes code: what isn't said here, whoever starts a run could say.
+
+    Where there is nothing to say, it is something that changes nothing: AWS doesn't say whether a value may be empty.
+    See https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-glue-arguments.html.
+    """
+    only_wheels = all(each.startswith("s3://") for each in code.modules)
+    return {
+        # Glue would take it before the script of the job's command.
+        "--scriptLocation": code.script,
+        "--job-language": "python",
+        # The rules stand in: a zip that the role may read, in which nothing is that Python or Java would run.
+        "--extra-files": rules,
+        "--extra-jars": rules,
+        "--extra-py-files": ",".join(code.packages) or rules,
+        # Glue has pip, and pip leaves alone what is there already.
+        "--additional-python-modules": ",".join(code.modules) or "pip",
+        # Else it could name another index, and what comes from there runs beside the data keys. Wheels come alone, what
+        # they depend on isn't looked for elsewhere; with other modules it is an option that changes nothing of theirs.
+        "--python-modules-installer-option": "--no-index" if only_wheels else "--disable-pip-version-check",
+    }
 
 
 def _days(duration: cdk.Duration | None) -> int | None:

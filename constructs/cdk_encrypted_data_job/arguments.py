@@ -96,10 +96,30 @@ class _Parser(argparse.ArgumentParser):
         raise SettingsError(message)
 
 
+class _Once(argparse.Action):
+    """Store a value, and refuse a second one.
+
+    Glue passes whatever else a run is started with as well. A value in it that begins with ``--jdbc-url=`` would be
+    read as that argument, and argparse takes the last: the database's password would go to another host.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} is given twice; allowed: once")
+        setattr(namespace, self.dest, values)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return what parses the job's own arguments; Glue passes others as well."""
     # Abbreviations would take Glue's arguments for ours.
     made = _Parser(prog="cdk-encrypted-data-job", allow_abbrev=False, add_help=False)
+    made.register("action", None, _Once)
     made.add_argument("--customer", required=True, help="whose data it is")
     made.add_argument("--key-arn", required=True, help="the customer's KMS key")
     made.add_argument("--output", required=True, metavar="s3://BUCKET/PREFIX", help="where encrypted files go")
@@ -113,9 +133,9 @@ def parser() -> argparse.ArgumentParser:
         help='[{"name": …, "source": …, "partition_column": …, "partitions": …, "bookmark": …}, …]',
     )
     made.add_argument("--rules", required=True, metavar="s3://BUCKET/NAME.zip", help="SQL files; see docs/job.md")
-    made.add_argument("--output-partitions", type=int, default=_OUTPUT_PARTITIONS, help="1 to 1000, default 8")
+    made.add_argument("--output-partitions", type=int, help="1 to 1000, default 8")
     made.add_argument("--run-id", help="by default Glue's --JOB_RUN_ID, without the number of the attempt")
-    made.add_argument("--JOB_RUN_ID", help=argparse.SUPPRESS)
+    made.add_argument("--JOB_RUN_ID", action="store", help=argparse.SUPPRESS)
     return made
 
 
@@ -123,7 +143,7 @@ def parse(argv: Sequence[str]) -> Arguments:
     """Return the arguments, checked; those of Glue are passed over.
 
     Raises:
-        SettingsError: one is missing or can't be right.
+        SettingsError: one is missing, is given twice, or can't be right.
     """
     given, _of_glue = parser().parse_known_args(list(argv))
     output = _check(_S3, "output", given.output, "s3://BUCKET/PREFIX")
@@ -139,8 +159,9 @@ def parse(argv: Sequence[str]) -> Arguments:
             "jdbc_url is something else; allowed: jdbc:postgresql://HOST:PORT/DATABASE, without user, password or "
             "parameters; the job adds verified TLS, and the secret says who"
         )
-    if not 1 <= given.output_partitions <= MOST_OUTPUT_PARTITIONS:
-        raise SettingsError(f"output_partitions is {given.output_partitions}; allowed: 1 to {MOST_OUTPUT_PARTITIONS}")
+    output_partitions = _OUTPUT_PARTITIONS if given.output_partitions is None else given.output_partitions
+    if not 1 <= output_partitions <= MOST_OUTPUT_PARTITIONS:
+        raise SettingsError(f"output_partitions is {output_partitions}; allowed: 1 to {MOST_OUTPUT_PARTITIONS}")
     prefix = output["name"].strip("/")
     return Arguments(
         customer=given.customer,
@@ -154,7 +175,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         rules_bucket=rules["bucket"],
         rules_name=rules["name"],
         run_id=_run_id(given.run_id, given.JOB_RUN_ID),
-        output_partitions=given.output_partitions,
+        output_partitions=output_partitions,
     )
 
 

@@ -279,19 +279,6 @@ def deployed(value: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
     return re.sub(r"\$\{AcmeBucket\w+\}", "the-bucket", value["Fn::Sub"]) if "Fn::Sub" in value else value
 
 
-def test_nothing_that_decides_whose_data_it_is_can_be_overridden() -> None:
-    stack = new_stack()
-    fullest_job(stack)
-    properties = by_type(resources(stack), "AWS::Glue::Job")["Properties"]
-    assert properties["DefaultArguments"].keys() == {
-        "--enable-auto-scaling",
-        "--enable-continuous-cloudwatch-log",
-        "--enable-metrics",
-        "--job-bookmark-option",
-    }
-    assert properties["NonOverridableArguments"]["--conf"] == "spark.io.encryption.enabled=true"
-
-
 def test_the_key_lets_the_job_make_data_keys_of_its_format_and_readers_open_them() -> None:
     # A key's policy that names somebody is enough by itself: no IAM policy would limit them.
     stack = new_stack()
@@ -313,19 +300,6 @@ def test_glue_either_tries_again_or_queues(retries: int, queued: bool) -> None: 
     job(stack, retries=retries)
     properties = by_type(resources(stack), "AWS::Glue::Job")["Properties"]
     assert (properties["MaxRetries"], properties["JobRunQueuingEnabled"]) == (retries, queued)
-
-
-def test_wheels_alone_need_no_index() -> None:
-    stack = new_stack()
-    for name, modules in (("acme", ["s3://code/a.whl"]), ("globex", ["s3://code/a.whl", "pyarrow==21.0.0"])):
-        job(stack, name, code=JobCode(script=CODE.script, rules=CODE.rules, modules=modules))
-    found = resources(stack)
-    given = {
-        name[:6]: each["Properties"]["NonOverridableArguments"].get("--python-modules-installer-option")
-        for name, each in found.items()
-        if each["Type"] == "AWS::Glue::Job"
-    }
-    assert given == {"acmeJo": "--no-index", "globex": None}
 
 
 # References and grants.
@@ -425,6 +399,7 @@ def test_refused(options: dict[str, Any], argument: str) -> None:
         ({"script": "s3://code/*"}, "script"),
         ({"rules": {}}, "rules"),
         ({"rules": {"a": "rules.zip"}}, "rules"),
+        ({"rules": {"a": "s3://code/rules.sql"}}, "rules"),
         ({"packages": "s3://code/package.zip"}, "packages"),
         ({"packages": ["package.zip"]}, "packages"),
         ({"modules": ["pyarrow"]}, "modules"),

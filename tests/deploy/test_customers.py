@@ -25,6 +25,7 @@ from tests.customers.test_job_code import rules
 pytestmark = pytest.mark.deploy
 
 NAMES = ("acme", "globex")
+RULES = {"acme": "clinical-trials", "globex": "registries"}
 REFUSED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
 CONTEXT = {"aws:x-amz-cek-alg": "AES/GCM/NoPadding"}
 
@@ -65,20 +66,27 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 def synthesize(place: Path, env: cdk.Environment, secrets: dict[str, str]) -> None:
     app = cdk.App(outdir=str(place / "cdk.out"))
     stack = cdk.Stack(app, "Fleet", env=env)
-    code = JobCode.from_assets(stack, "Code", rules={"clinical-trials": rules(place)})
+    code = JobCode.from_assets(stack, "Code", rules={each: rules_of(place, each) for each in RULES.values()})
     logs = AccessLogBucket(stack, "Logs")
     failures = FailureTopic(stack, "Failures")
     for name in NAMES:
         PerCustomerGlueJob(
             stack,
             name,
-            customer=customer(name, secret_arn=secrets[name], schedule="cron(0 3 * * ? *)"),
+            customer=customer(name, secret_arn=secrets[name], rules=RULES[name], schedule="cron(0 3 * * ? *)"),
             code=code,
             **NETWORK,
             failure_topic=failures.topic,
             access_log_bucket=logs,
         )
     app.synth()
+
+
+def rules_of(place: Path, name: str) -> Path:
+    """Make rules that differ from the others', or both would be one object."""
+    directory = place / name
+    directory.mkdir()
+    return rules(directory, **{f"write_{name.replace('-', '_')}.sql": "SELECT subject_id FROM subjects"})
 
 
 def deployed(aws: EmbeddedAws, name: str, secret_arn: str) -> Deployed:
@@ -150,7 +158,12 @@ def test_what_is_a_customers_is_tagged_so(deployment: Deployment) -> None:
 def test_the_code_is_where_the_job_looks_and_the_job_may_read_it(deployment: Deployment) -> None:
     for each in deployment.customers.values():
         arguments = each.job["NonOverridableArguments"]
-        for location in (each.job["Command"]["ScriptLocation"], arguments["--rules"], arguments["--extra-py-files"]):
+        named = {location for value in arguments.values() for location in value.split(",")}
+        locations = {each for each in named if each.endswith((".py", ".zip"))}
+        # The script, the package and the rules; where nothing is to be said, the rules stand in.
+        assert len(locations) == 3
+        assert {each.job["Command"]["ScriptLocation"], arguments["--rules"], arguments["--extra-jars"]} <= locations
+        for location in locations:
             bucket, _, key = location.removeprefix("s3://").partition("/")
             assert each.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
         (bucket, _, _) = arguments["--rules"].removeprefix("s3://").partition("/")
@@ -194,9 +207,11 @@ def test_and_no_others(deployment: Deployment, name: str) -> None:
 def test_nothing_of_another_customer(deployment: Deployment, name: str, other: str) -> None:
     own, others = deployment.customers[name], deployment.customers[other]
     s3, kms = own.client("s3"), own.client("kms")
-    others.client("s3").put_object(Bucket=others.bucket, Key="data/theirs", Body=b"x")
-    assert refused(s3.get_object, Bucket=others.bucket, Key="data/theirs")
-    assert refused(s3.put_object, Bucket=others.bucket, Key="data/mine", Body=b"x")
+    for place in ("data", "tmp"):
+        others.client("s3").put_object(Bucket=others.bucket, Key=f"{place}/theirs", Body=b"x")
+        assert refused(s3.get_object, Bucket=others.bucket, Key=f"{place}/theirs")
+        assert refused(s3.put_object, Bucket=others.bucket, Key=f"{place}/mine", Body=b"x")
+        assert refused(s3.delete_object, Bucket=others.bucket, Key=f"{place}/theirs")
     assert refused(s3.list_objects_v2, Bucket=others.bucket)
     assert refused(kms.generate_data_key, KeyId=others.key_arn, KeySpec="AES_256", EncryptionContext=CONTEXT)
     sealed = others.client("kms").generate_data_key(KeyId=others.key_arn, KeySpec="AES_256", EncryptionContext=CONTEXT)[
@@ -204,6 +219,47 @@ def test_nothing_of_another_customer(deployment: Deployment, name: str, other: s
     ]
     assert refused(kms.decrypt, KeyId=others.key_arn, CiphertextBlob=sealed, EncryptionContext=CONTEXT)
     assert refused(own.client("secretsmanager").get_secret_value, SecretId=others.secret_arn)
+
+
+@pytest.mark.parametrize(("name", "other"), [NAMES, NAMES[::-1]])
+def test_each_reads_its_own_rules(deployment: Deployment, name: str, other: str) -> None:
+    # The script and the package are everybody's; rules are of those who name them.
+    own, others = (deployment.customers[each] for each in (name, other))
+    locations = [each.job["NonOverridableArguments"]["--rules"].removeprefix("s3://") for each in (own, others)]
+    (bucket, _, ours), (_, _, theirs) = (each.partition("/") for each in locations)
+    assert not refused(own.client("s3").get_object, Bucket=bucket, Key=ours)
+    assert refused(own.client("s3").get_object, Bucket=bucket, Key=theirs)
+    assert refused(own.client("s3").put_object, Bucket=bucket, Key=ours, Body=b"x")
+
+
+@pytest.mark.parametrize(("name", "other"), [NAMES, NAMES[::-1]])
+def test_each_writes_its_own_logs(deployment: Deployment, name: str, other: str) -> None:
+    own, others = (deployment.customers[each] for each in (name, other))
+    logs, events = own.client("logs"), [{"timestamp": 0, "message": "x"}]
+    ours, theirs = log_group(own), log_group(others)
+    assert not refused(logs.create_log_group, logGroupName=ours, kmsKeyId=own.key_arn)
+    assert not refused(logs.create_log_stream, logGroupName=ours, logStreamName="jr_1")
+    assert not refused(logs.put_log_events, logGroupName=ours, logStreamName="jr_1", logEvents=events)
+    # Theirs are there, or there would be nothing to refuse.
+    deployment.aws.client("logs").create_log_group(logGroupName=theirs)
+    deployment.aws.client("logs").create_log_stream(logGroupName=theirs, logStreamName="jr_1")
+    # A run that is started with another security configuration logs under its name.
+    role, elsewhere = ours.split("/")[-2], f"/aws-glue/jobs/{others.job['SecurityConfiguration']}-role"
+    for group in (theirs, f"{elsewhere}/{role}/output", "/aws-glue/jobs/output"):
+        assert refused(logs.create_log_group, logGroupName=group)
+        assert refused(logs.create_log_stream, logGroupName=group, logStreamName="jr_2")
+        assert refused(logs.put_log_events, logGroupName=group, logStreamName="jr_1", logEvents=events)
+    # Nor does a job read any.
+    for group in (ours, theirs):
+        assert refused(logs.get_log_events, logGroupName=group, logStreamName="jr_1")
+    deployment.aws.client("logs").delete_log_group(logGroupName=theirs)
+    deployment.aws.client("logs").delete_log_group(logGroupName=ours)
+
+
+def log_group(customer: Deployed) -> str:
+    """Return where a customer's job logs: https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging.html."""
+    role = customer.job["Role"].rpartition("/")[2]
+    return f"/aws-glue/jobs/{customer.job['SecurityConfiguration']}-role/{role}/output"
 
 
 def test_the_account_uses_no_customers_key(deployment: Deployment) -> None:

@@ -126,6 +126,17 @@ def test_what_cant_be_right_is_refused(changes: dict[str, str | None], words: st
         parse(arguments(**changes))
 
 
+@pytest.mark.parametrize("name", sorted({*_GIVEN, "output-partitions"}))
+@pytest.mark.parametrize("where", ["before", "behind"])
+def test_nothing_comes_in_as_the_value_of_another_argument(name: str, where: str) -> None:
+    # Glue passes whatever whoever starts a run calls an argument, and its value may look like one of ours.
+    value = {**_GIVEN, "output-partitions": "3"}[name]
+    given, smuggled = [*arguments(), "--output-partitions", "3"], ["--note", f"--{name}={value}"]
+    assert parse([*given, "--note", "a note"]).customer == "acme"
+    with pytest.raises(SettingsError, match=rf"^--{name} is given twice; allowed: once$"):
+        parse([*smuggled, *given] if where == "before" else [*given, *smuggled])
+
+
 def test_a_refused_url_isnt_shown() -> None:
     with pytest.raises(SettingsError) as refused:
         parse(arguments(jdbc_url="jdbc:postgresql://me:hunter2@db/clinical"))
