@@ -383,9 +383,10 @@ function permissionsOf(place, bucket, key, { secretArn, logGroups, fullName }) {
     }),
     new iam.PolicyStatement({
       sid: "ReadOwnJob",
-      actions: ["glue:GetJob", "glue:GetJobBookmark", "glue:GetJobRun", "glue:ResetJobBookmark"],
+      actions: ["glue:GetJob", "glue:GetJobRun"],
       resources: [`${inGlue}:job/${fullName}`],
     }),
+    new iam.PolicyStatement({ sid: "ReadBookmarks", actions: ["glue:GetJobBookmark"], resources: ["*"] }),
     new iam.PolicyStatement({
       sid: "CountInGlue",
       actions: ["cloudwatch:PutMetricData"],

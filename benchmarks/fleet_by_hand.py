@@ -419,9 +419,10 @@ def _permissions(
         ),
         iam.PolicyStatement(
             sid="ReadOwnJob",
-            actions=["glue:GetJob", "glue:GetJobBookmark", "glue:GetJobRun", "glue:ResetJobBookmark"],
+            actions=["glue:GetJob", "glue:GetJobRun"],
             resources=[f"{in_glue}:job/{full_name}"],
         ),
+        iam.PolicyStatement(sid="ReadBookmarks", actions=["glue:GetJobBookmark"], resources=["*"]),
         iam.PolicyStatement(
             sid="CountInGlue",
             actions=["cloudwatch:PutMetricData"],

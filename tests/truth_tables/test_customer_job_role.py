@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aws_cdk as cdk
@@ -23,6 +26,8 @@ CODE = JobCode(
     rules={name: f"s3://code/{name}.zip" for name in RULES.values()},
     packages=["s3://code/package.zip"],
 )
+
+IAM_DATA = Path(__file__).parents[2] / "node_modules" / "@cloud-copilot" / "iam-data" / "data"
 
 IN_JOB = {"kms:EncryptionContext:aws:x-amz-cek-alg": "AES/GCM/NoPadding"}
 
@@ -52,6 +57,9 @@ STEPS: dict[str, tuple[str, str]] = {
     "writes logs where Glue does without one": ("logs:PutLogEvents", "{plain_logs}/output:log-stream:jr_1"),
     "looks at the connection": ("glue:GetConnection", "{glue}:connection/{name}"),
     "looks at the job": ("glue:GetJob", "{glue}:job/{name}"),
+    # AWS decides on bookmarks without a resource. What is in another's is encrypted under their key.
+    "looks at a bookmark": ("glue:GetJobBookmark", "*"),
+    "resets a bookmark": ("glue:ResetJobBookmark", "*"),
     "starts the job": ("glue:StartJobRun", "{glue}:job/{name}"),
     "changes the job": ("glue:UpdateJob", "{glue}:job/{name}"),
     "reads a table of the catalog": ("glue:GetTable", "{glue}:table/default/{name}"),
@@ -100,6 +108,8 @@ writes logs under another security configuration | D       | D
 writes logs where Glue does without one          | D       | D
 looks at the connection                          | ok      | D
 looks at the job                                 | ok      | D
+looks at a bookmark                              | ok      | ok
+resets a bookmark                                | D       | D
 starts the job                                   | D       | D
 changes the job                                  | D       | D
 reads a table of the catalog                     | D       | D
@@ -197,3 +207,41 @@ def test_what_a_job_may_do(
 def test_every_step_is_in_the_table() -> None:
     for cells in EXPECTED.values():
         assert list(cells) == [*STEPS, *USES]
+
+
+@pytest.mark.skipif(not IAM_DATA.exists(), reason="the tools that only npm has aren't installed here")
+def test_every_action_is_limited_to_resources_as_far_as_aws_decides_by_them(customers: dict[str, Theirs]) -> None:
+    """Where AWS decides without a resource, a statement that names one allows nothing, and the job would fail."""
+    statements = list(_statements(customers["acme"].permissions))
+    limited = [(action, arns) for actions, arns in statements for action in actions if arns != ["*"]]
+    everywhere = [action for actions, arns in statements for action in actions if arns == ["*"]]
+    assert len(limited) > 20
+    assert [action for action, arns in limited if not any(_is_of(action, arn) for arn in arns)] == []
+    assert {action for action in everywhere if any(required for _, required in _resources_of(action))} == {
+        "ec2:DescribeVpcAttribute"
+    }
+
+
+def _statements(policy: Policy) -> Iterator[tuple[list[str], list[str]]]:
+    def listed(value: Any) -> list[str]:  # noqa: ANN401 - JSON
+        return value if isinstance(value, list) else [value]
+
+    statements: Any = policy["Statement"]
+    for each in statements:
+        yield listed(each["Action"]), listed(each["Resource"])
+
+
+def _resources_of(action: str) -> list[tuple[str, bool]]:
+    """Return the ARNs, with placeholders, by which AWS decides on an action, and whether it always has one."""
+    service, _, name = action.partition(":")
+    actions, kinds = (
+        json.loads((IAM_DATA / what / f"{service}.json").read_text()) for what in ("actions", "resourceTypes")
+    )
+    return [(kinds[kind["name"].lower()]["arn"], kind["required"]) for kind in actions[name.lower()]["resourceTypes"]]
+
+
+def _is_of(action: str, arn: str) -> bool:
+    # The wildcard at the end of a log group's name stands for its streams as well.
+    forms = [arn, f"{arn.removesuffix('*')}group:log-stream:stream"]
+    patterns = [re.sub(r"\\\$\\\{[^}]*\\\}", ".+", re.escape(each)) for each, _ in _resources_of(action)]
+    return any(re.fullmatch(pattern, form) for pattern in patterns for form in forms)

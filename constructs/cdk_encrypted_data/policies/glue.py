@@ -28,7 +28,7 @@ _DESCRIBE_NETWORK = (
     "ec2:DescribeVpcAttribute",
     "ec2:DescribeVpcEndpoints",
 )
-_OF_THE_JOB = ("glue:GetJob", "glue:GetJobBookmark", "glue:GetJobRun", "glue:ResetJobBookmark")
+_OF_THE_JOB = ("glue:GetJob", "glue:GetJobRun")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ def reach_database(
     of_glue: Condition = {"ForAllValues:StringEquals": {"aws:TagKeys": ["aws-glue-service-resource"]}}
     return [
         _allow("ReadConnection", ("glue:GetConnection",), _catalog(here, f"connection/{connection}")),
-        # EC2 knows no resources for these.
+        # EC2 knows no resources for these, except a VPC for its attributes: which one, the subnet doesn't say.
         _allow("LookAtNetwork", _DESCRIBE_NETWORK, ["*"]),
         _allow("MakeNetworkInterface", ("ec2:CreateNetworkInterface",), [interfaces, *network]),
         _allow("DeleteNetworkInterface", ("ec2:DeleteNetworkInterface",), [interfaces]),
@@ -184,10 +184,13 @@ def reach_database(
 
 
 def run(here: Environment, *, job: str) -> list[Statement]:
-    """Let the job read its own definition, runs and bookmark, and count what it does."""
+    """Let the job read its own definition, its runs and bookmarks, and count what it does."""
     in_glue: Condition = {"StringEquals": {"cloudwatch:namespace": "Glue"}}
     return [
         _allow("ReadOwnJob", _OF_THE_JOB, [here.arn("glue", f"job/{job}")]),
+        # AWS decides on it without a resource: limited to one, it allows nothing, and Glue couldn't begin the job. What
+        # it shows of others' bookmarks is encrypted under their keys.
+        _allow("ReadBookmarks", ("glue:GetJobBookmark",), ["*"]),
         # CloudWatch knows no resources for it.
         _allow("CountInGlue", ("cloudwatch:PutMetricData",), ["*"], in_glue),
     ]
