@@ -42,8 +42,8 @@ class Customer:
     clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def new(cls, aws: EmbeddedAws, **key: Any) -> Customer:  # noqa: ANN401 - boto3
-        made = cls(aws=aws, name=f"customer-{next(_numbers)}")
+    def new(cls, aws: EmbeddedAws, name: str | None = None, **key: Any) -> Customer:  # noqa: ANN401 - boto3
+        made = cls(aws=aws, name=name or f"customer-{next(_numbers)}")
         made.clients = {service: aws.client(service, region=HOME) for service in ("kms", "s3", "glue")}
         kms, s3, glue = made.clients.values()
         made.key = kms.create_key(Tags=made.tags("TagKey", "TagValue"), **key)["KeyMetadata"]["Arn"]
