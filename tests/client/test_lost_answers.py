@@ -215,6 +215,7 @@ def test_nor_what_s3_or_kms_refused(objects: EncryptedObjects, line: Line, fault
     with pytest.raises(RefusedError):
         objects.put(name="n", data=b"data")
     # What is known of an earlier put in this thread says nothing of this one.
+    objects.put(name="n", data=b"data")
     faults.fail("kms", HOME, kms_status(500, "KMSInternalException"))
     with pytest.raises(UnavailableError) as raised:
         objects.put(name="n", data=b"data")
