@@ -1,4 +1,4 @@
-"""The last step of docs/off-boarding.md, by the real CLI: the stack is destroyed, or its part in a cell's is."""
+"""The last step of docs/off-boarding.md, by the real CLI: a customer's stack, or their part of a cell's, goes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from cdk_encrypted_data import Placement, customers_from
 from cdk_encrypted_data_operations.off_boarding import CLOSED, OffBoarding
-from devtools.embedded_aws.cdk import run_cdk
+from devtools.embedded_aws.cdk import CdkError, run_cdk
 from devtools.embedded_aws.server import EmbeddedAws
 from devtools.readme import README
 from stacks.cells import Cell, CellSettings
@@ -162,6 +162,10 @@ def test_a_customers_stack_is_destroyed_before_their_entry_goes(fleet: Fleet) ->
     end.verify(is_back=True)
     back = {what: before[what] for what in ("key", "bucket")}
     assert fleet.of("acme") == back
+    # What was retained is in the way of the same customer's next stack.
+    with pytest.raises(CdkError, match=f"{end.inspect().buckets[0].name} already exists"):
+        run_cdk(fleet.aws, *deploy, *_YES["deploy"], app=fleet.assembly)
+    assert len(fleet.of("acme")["key"]) == 2
 
 
 @pytest.mark.parametrize("fleet", [a_cell], indirect=True)

@@ -55,8 +55,7 @@ def test_the_commands_take_the_customer_off_and_back_with_the_rights_that_are_li
     for command in commands:
         assert main([*command, "--administrator", second]) == 0, command
         states.append(acme.whole()[:3])
-    stopped = ("Enabled", "DEACTIVATED", [])
-    assert states == [ON[:3], stopped, OFF[:3], ON[:3]]
+    assert states == [ON[:3], ("Enabled", "DEACTIVATED", []), OFF[:3], ON[:3]]
     steps = [each["step"] for each in json.loads(Path("acme.json").read_text())["events"] if "outcome" in each]
     assert steps == [
         "stop trigger",
