@@ -156,7 +156,7 @@ def _package(owner: str) -> Path:
             "code",
             got=f"no package {_PACKAGE}",
             allowed="an installation that has it beside the library",
-            remedy="install cdk-encrypted-data anew, or pass JobCode(script=…) for a job of your own",
+            remedy="install the library's wheel anew, or pass JobCode(script=…) for a job of your own",
         )
     return Path(found.origin).parent
 
@@ -179,7 +179,7 @@ def _linted(owner: str, name: str, directory: Path) -> Collection[str]:
             "rules",
             got=f"{name}, and no linter: {missing}",
             allowed="an installation with the extra rules",
-            remedy="pip install 'cdk-encrypted-data[rules]'",
+            remedy="install the library's wheel with it: README.md, Install",
         ) from missing
     files = {each.name: each.read_text() for each in sorted(directory.iterdir())}
     if problems := rules_lint.lint(files):

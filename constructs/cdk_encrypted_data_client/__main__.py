@@ -21,7 +21,11 @@ _REGION, _BUCKET, _KEY = range(3)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command: 0 when it was done, 1 when it wasn't, 2 when it makes no sense, 130 when it was interrupted."""
+    """Run the command.
+
+    Returns:
+        0 when it was done, 1 when it wasn't or nobody knows, 2 when it makes no sense, 130 when it was interrupted.
+    """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     options = _parser().parse_args(arguments)
     try:
@@ -35,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ) as objects:
             options.run(objects, options)
     except KeyboardInterrupt:
-        print("interrupted; nothing is left of it", file=sys.stderr)
+        print("interrupted; nothing is left of it but what was said before", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Who reads our output has enough of it.

@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from botocore import exceptions as boto
 from botocore.config import Config
 from s3_encryption import S3EncryptionClient, S3EncryptionClientConfig
 from s3_encryption.instruction_file_config import InstructionFileConfig
@@ -28,7 +30,7 @@ from cdk_encrypted_data_client.errors import (
     SettingsError,
     WrongPurposeError,
 )
-from cdk_encrypted_data_client.failover import not_encrypted, tampered
+from cdk_encrypted_data_client.failover import code_of, not_encrypted, tampered
 from cdk_encrypted_data_client.locations import Location
 
 if TYPE_CHECKING:
@@ -47,6 +49,10 @@ _SUITE, _WRAPPING = "115", "12"
 _ENVELOPE = {"x-amz-c", "x-amz-w", "x-amz-3", "x-amz-t", "x-amz-d", "x-amz-i"}
 _SEAL = "x-amz-d"
 _CREATING = {"PutObject", "CreateMultipartUpload"}
+# What makes the object readable under its name, if it is stored at all.
+_MAKING = ("PutObject", "CompleteMultipartUpload")
+_REDIRECTION, _SERVER_ERROR = 300, 500
+_NEVER_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)
 _OPERATIONS = {"GetObject", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", *_CREATING}
 _PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
@@ -80,6 +86,48 @@ def check_name(name: str) -> None:
         )
 
 
+def seal_of(metadata: Mapping[str, str]) -> str | None:
+    """Return the seal in an object's metadata, which only the object itself has."""
+    return metadata.get(_SEAL)
+
+
+class Sending:
+    """What is known of the request that makes an object, over all its attempts: what a failure means for the object."""
+
+    def __init__(self) -> None:
+        self.seal = ""
+        self._is_out = self._was_lost = self._was_answered = False
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Whether S3 may have stored the object. If not, it never heard of it, or refused it."""
+        return self._is_out or self._was_lost or self._was_answered
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether S3 may be storing it even now: what isn't there may come yet."""
+        return self._is_out or self._was_lost
+
+    def begin(self) -> None:
+        """An attempt is sent."""
+        self._is_out = True
+
+    def answer(self, status: int) -> None:
+        """S3 answered an attempt. What it answers with an error of its own it may have done."""
+        self._is_out = False
+        self._was_answered |= status < _REDIRECTION or status >= _SERVER_ERROR
+
+    def fail(self, error: BaseException) -> None:
+        """An attempt had no answer."""
+        self._is_out = False
+        self._was_lost |= not _was_never_sent(error)
+
+    def stop(self) -> None:
+        """Whatever was under way can't store it any more."""
+        self._was_answered |= self.is_under_way
+        self._is_out = self._was_lost = False
+
+
 class Sealed:
     """An object on its way in: its bytes are *not authentic* before `chunks` has ended without an error."""
 
@@ -99,11 +147,18 @@ class Sealed:
             raise ValueError(f"{delivered} bytes of {self.size}")
 
 
+class _Request(threading.local):
+    """What each request is about: the hooks see it, and boto3 runs them in the thread of the call."""
+
+    def __init__(self) -> None:
+        self.sending = Sending()
+
+
 class Upload:
     """An upload in parts, started."""
 
-    def __init__(self, client: Any, starting: threading.local, where: Mapping[str, str], seal: str) -> None:  # noqa: ANN401
-        self._client, self._local, self._where = client, starting, dict(where)
+    def __init__(self, client: Any, local: _Request, where: Mapping[str, str], seal: str) -> None:  # noqa: ANN401
+        self._client, self._local, self._where = client, local, dict(where)
         self.seal = seal
         self.id = where["UploadId"]
 
@@ -123,8 +178,13 @@ class Upload:
         return version
 
     def abort(self) -> None:
-        """Leave nothing of it."""
-        self._client.abort_multipart_upload(**self._where)
+        """Leave nothing of it, but for the object if it was made already."""
+        try:
+            self._client.abort_multipart_upload(**self._where)
+        except boto.ClientError as error:
+            if code_of(error) != "NoSuchUpload":
+                raise
+        self._local.sending.stop()
 
 
 class Envelope:
@@ -132,8 +192,7 @@ class Envelope:
 
     def __init__(self, location: Location, *, purpose: str, session: boto3.session.Session, config: Config) -> None:
         self._location, self._purpose = location, purpose
-        # What each request is about: the hooks see it, and boto3 runs them in the thread of the call.
-        self._local = threading.local()
+        self._local = _Request()
         region = location.region
         s3, kms = (session.client(name, region_name=region, config=config) for name in ("s3", "kms"))
         self._kms = kms
@@ -154,17 +213,26 @@ class Envelope:
         # And these after it.
         events.register_last("before-call.s3", self._guard)
         events.register_first("needs-retry.s3", self._stay)
+        for each in _MAKING:
+            # Before whatever else there is, which may raise.
+            events.register_first(f"before-send.s3.{each}", self._sent)
+            events.register_first(f"needs-retry.s3.{each}", self._ended)
+
+    def begin(self) -> Sending:
+        """Return what will be known of the next request of this thread that makes an object."""
+        self._local.sending = Sending()
+        return self._local.sending
 
     def put(self, name: str, data: bytes) -> tuple[str, str | None]:
         """Encrypt and put an object, and return its seal and version."""
         answer = self._client.put_object(**self._where(name), Body=data, EncryptionContext=self._context(name))
-        return self._local.seal, answer.get("VersionId")
+        return self._local.sending.seal, answer.get("VersionId")
 
     def start(self, name: str) -> Upload:
         """Start an upload in parts."""
         where = self._where(name)
         answer = self._client.create_multipart_upload(**where, EncryptionContext=self._context(name))
-        return Upload(self._client, self._local, {**where, "UploadId": answer["UploadId"]}, self._local.seal)
+        return Upload(self._client, self._local, {**where, "UploadId": answer["UploadId"]}, self._local.sending.seal)
 
     @contextmanager
     def opened(self, name: str, *, version_id: str | None, seal: str | None) -> Iterator[Sealed]:
@@ -199,9 +267,18 @@ class Envelope:
             missing = {each for each in _ENVELOPE if f"{_PREFIX}{each}" not in headers}
             if missing:
                 raise EncryptedDataError(f"{model.name} without {', '.join(sorted(missing))}: it would store plaintext")
-            self._local.seal = headers[f"{_PREFIX}{_SEAL}"]
+            self._local.sending.seal = headers[f"{_PREFIX}{_SEAL}"]
         if model.name == "UploadPart":
             self._local.encrypted.set()
+
+    def _sent(self, **_event: object) -> None:
+        self._local.sending.begin()
+
+    def _ended(self, *, response: Any, caught_exception: BaseException | None, **_event: object) -> None:  # noqa: ANN401
+        if response is not None:
+            self._local.sending.answer(response[0].status_code)
+        elif caught_exception is not None:
+            self._local.sending.fail(caught_exception)
 
     def _check(self, *, parsed: Mapping[str, Any], **_event: object) -> None:
         """Refuse metadata that aren't this object's, before KMS is asked and before anything is decrypted."""
@@ -260,6 +337,15 @@ class Envelope:
             raise SettingsError(
                 f"{self._location}: the bucket is in {elsewhere}; name that Region and the key's ARN there"
             )
+
+
+def _was_never_sent(error: BaseException) -> bool:
+    """Return whether there was no connection to S3 to send it through."""
+    if isinstance(error, boto.SSLError):
+        # A certificate is looked at before anything is sent. Else TLS broke, before that or later.
+        cause: BaseException = error.kwargs["error"]
+        return any(isinstance(each, ssl.SSLCertVerificationError) for each in cause.args)
+    return isinstance(error, _NEVER_SENT)
 
 
 def _is_canonical(text: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 
 class EncryptedDataError(Exception):
     """The base of every error that this package raises on purpose."""
@@ -21,6 +24,23 @@ class RefusedError(EncryptedDataError):
 
 class UnavailableError(EncryptedDataError):
     """No Region that may be asked gave an answer."""
+
+
+class OutcomeUnknownError(UnavailableError):
+    """S3's answer to a put was lost, and whether the object is stored couldn't be seen either.
+
+    Args:
+        message: What is known.
+        seal: The object's seal, by which `verify` sees later whether it is stored.
+    """
+
+    def __init__(self, message: str, *, seal: str) -> None:
+        super().__init__(message)
+        self.seal = seal
+
+    def __reduce__(self) -> tuple[Callable[[str], OutcomeUnknownError], tuple[str]]:
+        """Go whole from one process to another: an exception is made anew there from its positional arguments."""
+        return functools.partial(OutcomeUnknownError, seal=self.seal), (str(self),)
 
 
 class NotAuthenticError(EncryptedDataError):

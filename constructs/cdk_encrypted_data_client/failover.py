@@ -27,6 +27,8 @@ _LOG = logging.getLogger("cdk_encrypted_data_client")
 SECONDS_OF_REST = 30
 """How long a Region that failed is asked last: else every read would wait for the same timeout."""
 
+ELSEWHERE = "to write to another Region, make a client that has its home there"
+
 _OUTAGES = (
     boto.EndpointConnectionError,
     boto.ConnectTimeoutError,
@@ -125,8 +127,7 @@ class Failover:
         except Exception as error:
             if is_outage(error):
                 raise UnavailableError(
-                    f"{what}: {home.region} failed ({said(error)}); {home}; try again later; "
-                    "to write to another Region, make a client that has its home there"
+                    f"{what}: {home.region} failed ({said(error)}); {home}; try again later; {ELSEWHERE}"
                 ) from error
             meant = explained(error, what, home)
             if meant is error:
@@ -149,9 +150,20 @@ def is_outage(error: BaseException) -> bool:
     """Return whether a Region failed, rather than answered."""
     cause = root(error)
     if isinstance(cause, boto.ClientError):
-        return _status(cause) >= _SERVER_ERROR or _code(cause) in _BUSY
+        return _status(cause) >= _SERVER_ERROR or code_of(cause) in _BUSY
     # A certificate that doesn't convince is no outage: who answers there is unknown.
     return isinstance(cause, _OUTAGES) and not isinstance(cause, boto.SSLError)
+
+
+def is_aws(error: BaseException) -> bool:
+    """Return whether AWS, or the way to it, failed or refused, and not this program or who runs it."""
+    return isinstance(root(error), (boto.BotoCoreError, boto.ClientError))
+
+
+def is_absent(error: BaseException) -> bool:
+    """Return whether S3 says that there is no such object."""
+    cause = root(error)
+    return isinstance(cause, boto.ClientError) and code_of(cause) in _ABSENT
 
 
 def explained(error: Exception, what: str, location: Location) -> Exception:
@@ -173,7 +185,7 @@ def explained(error: Exception, what: str, location: Location) -> Exception:
 
 
 def _answered(error: boto.ClientError, what: str, location: Location) -> EncryptedDataError:
-    code = _code(error)
+    code = code_of(error)
     if code in _ABSENT:
         return ObjectNotFoundError(
             f"{what}: not in {location}; see what is there with list; "
@@ -209,11 +221,12 @@ def root(error: BaseException) -> BaseException:
 def said(error: BaseException) -> str:
     """Return an error's kind and its words on one line."""
     cause = root(error)
-    kind = _code(cause) if isinstance(cause, boto.ClientError) else type(cause).__name__
+    kind = code_of(cause) if isinstance(cause, boto.ClientError) else type(cause).__name__
     return f"{kind}: {' '.join(str(cause).split())}"
 
 
-def _code(error: boto.ClientError) -> str:
+def code_of(error: boto.ClientError) -> str:
+    """Return the code of an error that AWS answered with."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 
-from cdk_encrypted_data_client.envelope import MOST_BYTES, TAG, Envelope, check_name, check_purpose
-from cdk_encrypted_data_client.errors import EncryptedDataError, SettingsError
-from cdk_encrypted_data_client.failover import Failover, is_outage
+from cdk_encrypted_data_client.envelope import MOST_BYTES, TAG, Envelope, Sending, check_name, check_purpose, seal_of
+from cdk_encrypted_data_client.errors import EncryptedDataError, OutcomeUnknownError, SettingsError
+from cdk_encrypted_data_client.failover import ELSEWHERE, Failover, is_absent, is_aws, is_outage, said
 from cdk_encrypted_data_client.files import Spool, landing
 from cdk_encrypted_data_client.journal import Journal, Record
 from cdk_encrypted_data_client.locations import Location, home_first
@@ -162,7 +162,12 @@ class EncryptedObjects:
 
         Raises:
             SettingsError: the name or the data are too long.
-            RefusedError, UnavailableError: it isn't stored, and nothing is left of it.
+            RefusedError, UnavailableError: it isn't what lies under the name, and no upload is left, or one that is
+                written down for the next put in parts and `clean`.
+            OutcomeUnknownError: an UnavailableError: S3's answer was lost, and whether it is stored couldn't be seen
+                either; by the error's `seal` `verify` sees it later. Where it can be seen that it is stored, the put
+                ends as every other, with a warning of the logger `cdk_encrypted_data_client`. An interruption, as
+                Ctrl-C, goes on as it is, with a warning where it isn't true that nothing is stored.
         """
         whole = memoryview(data).cast("B")
         part = part_size(len(whole))
@@ -179,7 +184,7 @@ class EncryptedObjects:
 
         Raises:
             OSError: the file can't be read.
-            SettingsError, RefusedError, UnavailableError: as in `put`.
+            SettingsError, RefusedError, UnavailableError, OutcomeUnknownError: as in `put`.
         """
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - also a descriptor's path
             size = os.fstat(file.fileno()).st_size
@@ -194,7 +199,8 @@ class EncryptedObjects:
             progress: As boto3's `Callback`.
 
         Raises:
-            SettingsError, RefusedError, UnavailableError: as in `put`. An error of the stream leaves nothing either.
+            SettingsError, RefusedError, UnavailableError, OutcomeUnknownError: as in `put`. An error of the stream
+                leaves nothing either.
         """
         return self._put(name, parts_of(stream), 0, progress)
 
@@ -324,7 +330,9 @@ class EncryptedObjects:
                 a bucket with versions.
 
         Raises:
-            RefusedError, UnavailableError: as in `put`.
+            RefusedError: S3 said no.
+            UnavailableError: no answer; it may be deleted all the same. Deleting it again does no harm: at worst there
+                is one more delete marker.
         """
         check_name(name)
         version = {} if version_id is None else {"VersionId": version_id}
@@ -424,23 +432,79 @@ class EncryptedObjects:
 
         def attempt(home: Location) -> StoredObject:
             first, only = next(pieces)
+            envelope = self._envelope(home)
+            sending = envelope.begin()
+            try:
+                if only:
+                    seal, version = envelope.put(name, bytes(first))
+                    length = len(first)
+                else:
+                    self._clean_quietly()
+                    seal, version, length = upload(
+                        envelope=envelope,
+                        journal=self._journal,
+                        location=home,
+                        name=name,
+                        parts=itertools.chain([(first, only)], pieces),
+                        progress=tell,
+                    )
+                stored = StoredObject(name=name, region=home.region, size=length, version_id=version, seal=seal)
+            except BaseException as error:  # Ctrl-C as well
+                if not sending.may_be_stored:
+                    raise
+                stored = self._settled(home, name, sending, error)
             if only:
-                seal, version = self._envelope(home).put(name, bytes(first))
-                length = len(first)
-                tell(length)
-            else:
-                self._clean_quietly()
-                seal, version, length = upload(
-                    envelope=self._envelope(home),
-                    journal=self._journal,
-                    location=home,
-                    name=name,
-                    parts=itertools.chain([(first, only)], pieces),
-                    progress=tell,
-                )
-            return StoredObject(name=name, region=home.region, size=length, version_id=version, seal=seal)
+                tell(stored.size)
+            return stored
 
         return self._failover.write(name, attempt)
+
+    def _settled(self, home: Location, name: str, sending: Sending, error: BaseException) -> StoredObject:
+        """Return what S3 stored though its answer was lost; else raise what is known of it.
+
+        An error that isn't AWS's, as Ctrl-C, is raised as it is, and what is known is a warning.
+        """
+        from_aws = is_aws(error)
+        failed = f"{home.region} failed ({said(error)})" if from_aws else f"{type(error).__name__} before S3's answer"
+
+        def unknown(why: str) -> str:
+            return (
+                f"{name}: {failed}, and whether it is stored isn't known: {why}; {home}; "
+                f"see with verify and the seal {sending.seal}, or put it again: at worst there are two versions then; "
+                f"{ELSEWHERE}"
+            )
+
+        try:
+            stored, doubt = self._look(home, name, sending)
+        except BaseException:  # Ctrl-C while looking
+            _LOG.warning("%s", unknown("looking was interrupted"))
+            raise
+        if stored is not None:
+            words = f"{name}: {failed}, and it is stored all the same: version {stored.version_id}, seal {stored.seal}"
+            _LOG.warning("%s", words)
+            if from_aws:
+                return stored
+        elif doubt and from_aws:
+            raise OutcomeUnknownError(unknown(doubt), seal=sending.seal) from error
+        elif doubt:
+            _LOG.warning("%s", unknown(doubt))
+        raise error
+
+    def _look(self, home: Location, name: str, sending: Sending) -> tuple[StoredObject | None, str]:
+        """Return the object if it is there, which its seal says; else why nobody knows, or "" if it isn't stored."""
+        try:
+            found = self._plain(home).head_object(Bucket=home.bucket, Key=name)
+        except Exception as problem:  # noqa: BLE001 - a refusal too: who may put needn't be allowed to read
+            if not is_absent(problem):
+                return None, f"looking failed ({said(problem)})"
+            seen = "it wasn't there"
+        else:
+            seal = seal_of(found["Metadata"])
+            if seal == sending.seal:
+                version, size = found.get("VersionId"), found["ContentLength"] - TAG
+                return StoredObject(name=name, region=home.region, size=size, version_id=version, seal=seal), ""
+            seen = f"another lies there, sealed {seal or 'by nobody'}"
+        return None, seen if sending.is_under_way else ""
 
     def _clean_quietly(self) -> None:
         try:

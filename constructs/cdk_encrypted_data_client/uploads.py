@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +14,11 @@ from botocore.exceptions import ClientError
 
 from cdk_encrypted_data_client.envelope import MOST_BYTES, Envelope, Upload
 from cdk_encrypted_data_client.errors import SettingsError
-from cdk_encrypted_data_client.failover import is_outage
+from cdk_encrypted_data_client.failover import is_outage, said
 from cdk_encrypted_data_client.journal import Journal, Record
 from cdk_encrypted_data_client.locations import Location
+
+_LOG = logging.getLogger("cdk_encrypted_data_client")
 
 PART = 8 * 2**20
 """Bytes of a part: 8,192 of them are the largest object that AES-GCM allows, and S3 takes 10,000."""
@@ -68,7 +70,7 @@ def upload(
 ) -> tuple[str, str | None, int]:
     """Upload an object in parts, each with whether it is the last, and return its seal, version and size.
 
-    Whatever happens, no upload is left.
+    Whatever happens, no upload is left, or it stays written down.
     """
     about = {"kind": "upload", "region": location.region, "bucket": location.bucket, "name": name}
     with journal.unfinished(**about, at=datetime.now(timezone.utc).isoformat()) as record:
@@ -78,10 +80,7 @@ def upload(
             etags, size = _upload_parts(started, parts, progress)
             version = started.complete(etags)
         except BaseException:  # Ctrl-C as well
-            # If this fails too, the record stays, and the next run does it.
-            with contextlib.suppress(Exception):
-                started.abort()
-                record.done = True
+            _leave_nothing(started, name, record)
             raise
         return started.seal, version, size
 
@@ -93,6 +92,14 @@ def _start(envelope: Envelope, name: str, record: Record) -> Upload:
         # Refused, there is none. Without an answer there may be.
         record.done = not is_outage(error)
         raise
+
+
+def _leave_nothing(started: Upload, name: str, record: Record) -> None:
+    try:
+        started.abort()
+        record.done = True
+    except Exception as error:  # noqa: BLE001 - what went wrong before is what counts
+        _LOG.warning("%s: the upload is left; the next put in parts or clean aborts it: %s", name, said(error))
 
 
 def _upload_parts(

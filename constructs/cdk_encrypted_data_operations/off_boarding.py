@@ -47,6 +47,9 @@ _DOOMED = {"PendingDeletion", "PendingReplicaDeletion", _DESTROYED}
 _STOPPED_AT_ONCE = 25
 _PAUSE_SECONDS = (0.5, 10.0)
 _AWS_ERRORS = (BotoCoreError, ClientError)
+_GONE = "gone"
+# Asked isn't undone: AWS may have refused, or never heard of it.
+_UNDONE = {"done", _GONE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +72,21 @@ class Bucket:
     region: str
     arn: str
     is_closed: bool
+    """Whether it is closed to all but some administrators, whoever those are."""
+    is_closed_as_asked: bool
+    """Whether those are the administrators named now."""
 
     @property
     def name(self) -> str:
         """Its name."""
         return self.arn.rpartition(":")[2]
+
+    @property
+    def state(self) -> str:
+        """Who gets at it, in words."""
+        if not self.is_closed:
+            return "open to its policy"
+        return "closed" if self.is_closed_as_asked else "closed for other administrators than those named"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +132,7 @@ class Inspection:
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to do."""
-        return (
-            all(key.state in _DOOMED for key in self.keys)
-            and all(bucket.is_closed for bucket in self.buckets)
-            and not any(job.runs or job.triggers for job in self.jobs)
-        )
+        return not any(_not_taken_off(self))
 
 
 class OffBoarding:
@@ -302,26 +311,31 @@ class OffBoarding:
                 remedy = "allow s3:GetBucketLocation and s3:GetBucketTagging on it"
                 raise explained(error, f"bucket {name}", remedy=remedy) from error
             tags = []
-        statements = self._policy(region, name)["Statement"]
-        closed = [self._closing(arn)] == [each for each in statements if each.get("Sid") == CLOSED]
-        checks.append(
-            self._tag_check(
-                arn, {each["Key"]: each["Value"] for each in tags}, "closed" if closed else "open to its policy"
-            )
+        closing = [each for each in self._policy(region, name)["Statement"] if each.get("Sid") == CLOSED]
+        bucket = Bucket(
+            region=region,
+            arn=arn,
+            # Closed is closed, whoever may reach it still: a call that names others must not take it for open.
+            is_closed=bool(closing),
+            is_closed_as_asked=_meant(closing) == _meant([self._closing(arn)]),
         )
-        return Bucket(region=region, arn=arn, is_closed=closed)
+        checks.append(self._tag_check(arn, {each["Key"]: each["Value"] for each in tags}, bucket.state))
+        return bucket
 
     def _started_by(self, region: str, trigger: str) -> set[str]:
         """Return the ARNs of the jobs that a trigger starts: what it starts is looked at, whoever's it is."""
-        name = trigger.rpartition("/")[2]
-        try:
-            found = self._client("glue", region).get_trigger(Name=name)["Trigger"]
-        except _AWS_ERRORS as error:
-            if code(error) == "EntityNotFoundException":
-                return set()  # deleted since
-            raise explained(error, f"trigger {name}", remedy="allow glue:GetTrigger on it") from error
+        found = self._trigger(region, trigger.rpartition("/")[2]) or {}
         jobs = {str(action["JobName"]) for action in found.get("Actions", []) if "JobName" in action}
         return {f"{trigger.rpartition(':')[0]}:job/{job}" for job in jobs}
+
+    def _trigger(self, region: str, name: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._client("glue", region).get_trigger(Name=name)["Trigger"]
+        except _AWS_ERRORS as error:
+            if code(error) == "EntityNotFoundException":
+                return None  # deleted since
+            raise explained(error, f"trigger {name}", remedy="allow glue:GetTrigger on it") from error
+        return found
 
     def _job(self, region: str, arn: str, checks: list[Check]) -> Job | None:
         name = arn.rpartition("/")[2]
@@ -459,7 +473,7 @@ class OffBoarding:
         if any(job.runs or job.triggers for job in inspection.jobs):
             raise RefusedError(f"{self}: a job runs still; allowed: none; stop it first")
         for bucket in inspection.buckets:
-            if not bucket.is_closed:
+            if not bucket.is_closed_as_asked:
                 say(f"closing {bucket.name}")
                 evidence.change(
                     "close bucket",
@@ -487,12 +501,17 @@ class OffBoarding:
                 )
                 evidence.change("schedule key deletion", ask, resource=key.arn, by=inspection.caller, days=PENDING_DAYS)
 
-    def take_back(self, inspection: Inspection, *, progress: Callable[[str], object] | None = None) -> None:
+    def take_back(self, inspection: Inspection, *, progress: Callable[[str], object] | None = None) -> tuple[str, ...]:
         """Undo it, as long as KMS hasn't destroyed the keys: what the evidence says was done here, and no more.
+
+        Whichever administrators are named now: a bucket that was closed here is opened.
 
         Args:
             inspection: What was found before.
             progress: Called with what is done. Default: nothing.
+
+        Returns:
+            The ARNs of the triggers that were stopped here and aren't there any more.
 
         Raises:
             RefusedError: Something stands against it, or the evidence says of nothing that was done.
@@ -500,12 +519,12 @@ class OffBoarding:
         """
         evidence = self._begin(inspection)
         say = progress or (lambda _words: None)
-        done = _not_taken_back(evidence.events)
-        if not done:
+        if not any(event["step"] in _UNDOES.values() for event in evidence.events):
             raise RefusedError(
                 f"{self}: {self.evidence_file} says of nothing that was done; allowed: the file that off-boarding "
                 "wrote; name that one"
             )
+        done = _not_taken_back(evidence.events)
         # A replica can't be enabled while its primary waits to be deleted.
         for key in sorted(inspection.keys, key=lambda each: each.kind == "REPLICA"):
             if key.state in _DOOMED and ("schedule key deletion", key.arn) in done:
@@ -518,13 +537,28 @@ class OffBoarding:
                 ask = self._asking("kms", key.region, "enable_key", key.arn, KeyId=key.arn)
                 evidence.change("enable key", ask, resource=key.arn, by=inspection.caller)
         for bucket in inspection.buckets:
-            if bucket.is_closed:
+            if bucket.is_closed and ("close bucket", bucket.arn) in done:
                 say(f"opening {bucket.name}")
                 ask = self._putting_policy(bucket, [])
                 evidence.change("open bucket", ask, resource=bucket.arn, by=inspection.caller)
-        for step, arn in sorted(done):
-            if step == "stop trigger":
-                region, name = arn.split(":")[3], arn.rpartition("/")[2]
+        return tuple(self._start_again(inspection, evidence, done, say))
+
+    def _start_again(
+        self,
+        inspection: Inspection,
+        evidence: Evidence,
+        done: set[tuple[str, str]],
+        say: Callable[[str], object],
+    ) -> Iterator[str]:
+        """Start the triggers that were stopped here; yield the ARNs of those that are gone."""
+        for arn in sorted(arn for step, arn in done if step == "stop trigger"):
+            region, name = arn.split(":")[3], arn.rpartition("/")[2]
+            trigger = self._trigger(region, name)
+            if trigger is None:
+                # The customer's stack was destroyed meanwhile; its key and bucket were retained.
+                evidence.add("start trigger", resource=arn, by=inspection.caller, outcome=_GONE)
+                yield arn
+            elif trigger["State"] not in _STARTS_BY_ITSELF:
                 say(f"starting the trigger {name}")
                 ask = self._asking("glue", region, "start_trigger", name, Name=name)
                 evidence.change("start trigger", ask, resource=arn, by=inspection.caller)
@@ -536,6 +570,7 @@ class OffBoarding:
             is_back: Whether it was taken back. Default: it wasn't.
 
         Raises:
+            UnfinishedError: It didn't; the message says what of it didn't.
             OperationsError: AWS doesn't let it be looked at, or doesn't answer.
         """
         found = self.inspect()
@@ -543,12 +578,18 @@ class OffBoarding:
         for key in found.keys:
             evidence.add("verify key", resource=key.arn, by=found.caller, state=key.state)
         for bucket in found.buckets:
-            evidence.add("verify bucket", resource=bucket.arn, by=found.caller, closed=bucket.is_closed)
-        undone = not any(key.state in _DOOMED for key in found.keys) and not any(
-            bucket.is_closed for bucket in found.buckets
-        )
-        if not (undone if is_back else found.is_done):
-            raise UnfinishedError(f"{self}: not all is as it should be; run the same command again")
+            evidence.add(
+                "verify bucket",
+                resource=bucket.arn,
+                by=found.caller,
+                closed=bucket.is_closed,
+                as_asked=bucket.is_closed_as_asked,
+            )
+        if left := list(_not_taken_off(found) if not is_back else _not_back(found)):
+            remedy = "run the same command again"
+            if is_back:
+                remedy += "; what stays so wasn't done with this evidence: name the evidence of who did it"
+            raise UnfinishedError(f"{self}: not all is as it should be: {'; '.join(left)}; {remedy}")
         return found
 
     def digest(self, inspection: Inspection) -> str:
@@ -563,7 +604,7 @@ class OffBoarding:
         evidence = self._evidence(inspection.account)
         if not evidence.events:
             jobs = [(job.arn, f"{len(job.runs)} running") for job in inspection.jobs]
-            buckets = [(bucket.arn, "closed" if bucket.is_closed else "open") for bucket in inspection.buckets]
+            buckets = [(bucket.arn, bucket.state) for bucket in inspection.buckets]
             for arn, state in (*jobs, *buckets, *((key.arn, key.state) for key in inspection.keys)):
                 evidence.add("found", resource=arn, by=inspection.caller, state=state)
         return evidence
@@ -669,15 +710,41 @@ _UNDOES = {
 
 
 def _not_taken_back(events: Iterable[dict[str, Any]]) -> set[tuple[str, str]]:
-    """Return what was done and not undone since, as pairs of a step and an ARN."""
+    """Return what was done, or may have been, and not undone since, as pairs of a step and an ARN."""
     done: set[tuple[str, str]] = set()
     for event in events:
         step, arn = str(event["step"]), str(event["resource"])
-        if step in _UNDOES:
-            done.discard((_UNDOES[step], arn))
-        elif step in _UNDOES.values():
+        if step in _UNDOES.values():
             done.add((step, arn))
+        elif step in _UNDOES and event["outcome"] in _UNDONE:
+            done.discard((_UNDOES[step], arn))
     return done
+
+
+def _not_taken_off(found: Inspection) -> Iterator[str]:
+    """Yield what isn't as it is to be when a customer is taken off."""
+    yield from (f"{bucket.arn} is {bucket.state}" for bucket in found.buckets if not bucket.is_closed_as_asked)
+    yield from (f"{key.arn} is {key.state}" for key in found.keys if key.state not in _DOOMED)
+    yield from (f"{job.arn} runs, or starts by itself" for job in found.jobs if job.runs or job.triggers)
+
+
+def _not_back(found: Inspection) -> Iterator[str]:
+    """Yield what isn't as it is to be when that was taken back."""
+    yield from (f"{bucket.arn} is closed" for bucket in found.buckets if bucket.is_closed)
+    yield from (f"{key.arn} is {key.state}" for key in found.keys if key.state in _DOOMED)
+
+
+def _meant(policy: object) -> frozenset[object]:
+    """Return what a part of a policy means: by IAM's grammar a list has no order, and a list of one may be the one.
+
+    S3 needn't give a policy back as it was put. See
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html.
+    """
+    several = policy if isinstance(policy, list) else [policy]
+    return frozenset(
+        frozenset((name, _meant(value)) for name, value in each.items()) if isinstance(each, dict) else each
+        for each in several
+    )
 
 
 def _action(operation: str) -> str:

@@ -30,7 +30,7 @@ def test_the_example(pair: Pair, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_the_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [line.split()[2] for line in _blocks("sh")[1].splitlines()]
+    commands = [line.split()[2] for line in _blocks("sh")[0].splitlines()]
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out

@@ -26,6 +26,7 @@ from tests.operations.conftest import ACCOUNT, AWAY, HOME, ONE_ATTEMPT
 
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 STEPS = ("StopTrigger", "BatchStopJobRun", "PutBucketPolicy", "DisableKey", "ScheduleKeyDeletion")
+STEPS_BACK = ("CancelKeyDeletion", "EnableKey", "DeleteBucketPolicy", "StartTrigger")
 _numbers = itertools.count(1)
 
 
@@ -41,8 +42,8 @@ class Customer:
     clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def new(cls, aws: EmbeddedAws, **key: Any) -> Customer:  # noqa: ANN401 - boto3
-        made = cls(aws=aws, name=f"customer-{next(_numbers)}")
+    def new(cls, aws: EmbeddedAws, name: str | None = None, **key: Any) -> Customer:  # noqa: ANN401 - boto3
+        made = cls(aws=aws, name=name or f"customer-{next(_numbers)}")
         made.clients = {service: aws.client(service, region=HOME) for service in ("kms", "s3", "glue")}
         kms, s3, glue = made.clients.values()
         made.key = kms.create_key(Tags=made.tags("TagKey", "TagValue"), **key)["KeyMetadata"]["Arn"]
@@ -80,6 +81,13 @@ class Customer:
         except ClientError:
             return []
         return [each["Sid"] for each in json.loads(answer["Policy"])["Statement"]]
+
+    def administrators(self) -> list[str]:
+        """Who still reaches the closed bucket."""
+        answer = self.clients["s3"].get_bucket_policy(Bucket=self.bucket)
+        (closing,) = [each for each in json.loads(answer["Policy"])["Statement"] if each["Sid"] == CLOSED]
+        found: list[str] = closing["Condition"]["StringNotEquals"]["aws:PrincipalArn"]
+        return found
 
     def state(self) -> str:
         return str(self.clients["kms"].describe_key(KeyId=self.key)["KeyMetadata"]["KeyState"])
@@ -182,6 +190,14 @@ def runs(its_session: tuple[boto3.session.Session, Runs]) -> Iterator[Runs]:
 @pytest.fixture
 def acme(aws: EmbeddedAws) -> Customer:
     return Customer.new(aws)
+
+
+@pytest.fixture
+def keeper(aws: EmbeddedAws, acme: Customer) -> str:
+    """A second administrator."""
+    name = f"keeper-{acme.name}"
+    aws.create_user(name, {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    return f"arn:aws:iam::{ACCOUNT}:user/{name}"
 
 
 @pytest.fixture
@@ -323,6 +339,88 @@ def test_interrupted_anywhere_it_goes_on_and_can_be_taken_back(
     end.verify(is_back=True)
     assert acme.whole() == ON
     assert globex.can_be_read()
+
+
+@pytest.mark.parametrize("place", [(when, step) for step in STEPS_BACK for when in ("before-call", "after-call")])
+def test_taking_it_back_goes_on_too_where_it_was_interrupted(
+    place: tuple[str, str], acme: Customer, off: Callable[..., OffBoarding], runs: Runs
+) -> None:
+    carry_out(off(acme))
+    end = off(acme)
+    runs.interrupt = place
+    with pytest.raises(KeyboardInterrupt):
+        end.take_back(end.inspect())
+    assert runs.interrupt is None
+    end.take_back(end.inspect())
+    end.verify(is_back=True)
+    assert acme.whole() == ON
+
+
+def test_it_is_taken_back_for_fewer_administrators_than_it_was_closed_to(
+    acme: Customer, keeper: str, off: Callable[..., OffBoarding]
+) -> None:
+    carry_out(off(acme, administrators=(ROOT, keeper)))
+    end = off(acme, administrators=(ROOT,))
+    with pytest.raises(UnfinishedError, match=f"arn:aws:s3:::{acme.bucket} is closed"):
+        end.verify(is_back=True)
+    assert [each["closed"] for each in evidence(end) if each["step"] == "verify bucket"] == [True]
+    end.take_back(end.inspect())
+    assert acme.whole() == ON
+    end.verify(is_back=True)
+    assert [each["closed"] for each in evidence(end) if each["step"] == "verify bucket"] == [True, False]
+
+
+def test_for_other_administrators_it_is_closed_anew(
+    acme: Customer, keeper: str, off: Callable[..., OffBoarding]
+) -> None:
+    carry_out(off(acme, administrators=(ROOT, keeper)))
+    end = off(acme, administrators=(ROOT,))
+    with pytest.raises(UnfinishedError, match=f"{acme.bucket} is closed for other administrators than those named"):
+        end.verify()
+    carry_out(end)
+    assert end.verify().is_done
+    assert acme.administrators() == [ROOT]
+
+
+def test_a_closed_bucket_is_known_however_s3_writes_its_policy_down(
+    acme: Customer, off: Callable[..., OffBoarding]
+) -> None:
+    end = off(acme)
+    carry_out(end)
+    # The same by IAM's grammar: a list of one as text, and a list in another order.
+    (statement,) = json.loads(acme.clients["s3"].get_bucket_policy(Bucket=acme.bucket)["Policy"])["Statement"]
+    statement["Resource"].reverse()
+    acme.policy(statement | {"Condition": {"StringNotEquals": {"aws:PrincipalArn": ROOT}}})
+    assert end.verify().is_done
+    acme.policy(statement | {"Action": "s3:GetObject"})
+    assert not end.inspect().is_done
+
+
+def test_what_somebody_else_closed_stays_closed_and_is_said(acme: Customer, off: Callable[..., OffBoarding]) -> None:
+    carry_out(off(acme))
+    off(acme).evidence_file.unlink()
+    acme.clients["kms"].cancel_key_deletion(KeyId=acme.key)
+    carry_out(off(acme))
+    end = off(acme)
+    end.take_back(end.inspect())
+    with pytest.raises(UnfinishedError, match=f"{acme.bucket} is closed.*name the evidence of who did it"):
+        end.verify(is_back=True)
+    assert acme.statements() == [CLOSED]
+
+
+def test_a_trigger_that_is_gone_meanwhile_keeps_nothing_else_from_being_taken_back(
+    acme: Customer, off: Callable[..., OffBoarding]
+) -> None:
+    # As after the customer's stack was destroyed: key and bucket are retained, job and trigger aren't.
+    end = off(acme)
+    carry_out(end)
+    acme.clients["glue"].delete_trigger(Name=acme.name)
+    acme.clients["glue"].delete_job(JobName=acme.name)
+    assert end.verify().is_done
+    gone = end.take_back(end.inspect())
+    assert gone == (f"arn:aws:glue:{HOME}:{ACCOUNT}:trigger/{acme.name}",)
+    end.verify(is_back=True)
+    assert (acme.state(), acme.statements(), acme.can_be_read()) == ("Enabled", [], True)
 
 
 def test_it_is_taken_back_within_the_window_and_done_again(acme: Customer, off: Callable[..., OffBoarding]) -> None:
@@ -601,6 +699,32 @@ def test_a_dry_run_changes_and_writes_nothing(acme: Customer, run: Callable[...,
 def test_only_stop_leaves_bucket_and_key_for_an_export(acme: Customer, run: Callable[..., str]) -> None:
     assert "make the last export, and run this again" in run("--only-stop", "--confirm", acme.name)
     assert acme.whole() == ("Enabled", "DEACTIVATED", [], True)
+
+
+def test_cancelled_by_the_command_for_fewer_administrators_it_is_open(
+    acme: Customer, keeper: str, run: Callable[..., str]
+) -> None:
+    run("--administrator", keeper, "--confirm", acme.name)
+    assert "closed for other administrators than those named" in run("--dry-run")
+    said = run("--cancel", "--confirm", acme.name)
+    assert f"{acme.bucket}: open to its policy" in said
+    assert f"{acme.key}: Enabled" in said
+    assert acme.whole() == ON
+
+
+def test_the_command_says_of_a_key_that_was_disabled_before_that_it_is(acme: Customer, run: Callable[..., str]) -> None:
+    acme.clients["kms"].disable_key(KeyId=acme.key)
+    run("--confirm", acme.name)
+    said = run("--cancel", "--confirm", acme.name)
+    assert f"{acme.key}: Disabled" in said
+    assert "the keys work" not in said
+
+
+def test_the_command_says_what_is_gone_meanwhile(acme: Customer, run: Callable[..., str]) -> None:
+    run("--confirm", acme.name)
+    acme.clients["glue"].delete_trigger(Name=acme.name)
+    said = run("--cancel", "--confirm", acme.name)
+    assert f"trigger/{acme.name}: isn't there any more" in said
 
 
 def test_json_has_the_digest(acme: Customer, run: Callable[..., str], tmp_path: Path) -> None:

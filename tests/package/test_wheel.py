@@ -113,6 +113,39 @@ def test_what_runs_against_aws_brings_what_it_needs_as_an_extra(metadata: Messag
     assert {re.split(r"[^A-Za-z0-9-]", each)[0] for each in extra} == wanted
 
 
+def test_the_readme_names_the_extras_there_are_and_what_they_bring(metadata: Message) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .* \| ([^|]*) \|$", _section("Install"), re.MULTILINE)
+    named = {name: set(re.findall(r"`([\w-]+)`", brings)) for name, brings in rows}
+    extras: dict[str, set[str]] = {name: set() for name in metadata.get_all("Provides-Extra", [])}
+    for requirement in metadata.get_all("Requires-Dist", []):
+        for name in re.findall(r"extra == '(\w+)'", requirement):
+            extras[name].add(re.split(r"[^A-Za-z0-9-]", requirement)[0])
+    assert named == extras
+
+
+def test_the_commands_of_the_readme_install_this_wheel(wheel: Path, tmp_path: Path) -> None:
+    # It isn't on PyPI, where the name is anybody's: what pip is told must be a file.
+    commands = re.findall(r"^pip .*$", _section("Install"), re.MULTILINE)
+    assert [bool(re.search(r"\[[\w,]+\]", each)) for each in commands] == [False, True]
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / wheel.name).symlink_to(wheel)
+    pip = tmp_path / "pip"
+    only_show = "--dry-run --no-deps --no-index --ignore-installed --disable-pip-version-check"
+    pip.write_text(f'#!/bin/sh\nexec {sys.executable} -m pip "$@" {only_show}\n')
+    pip.chmod(0o755)
+    version = wheel.name.split("-")[1]
+    for command in commands:
+        said = _run("/bin/sh", "-euc", command, cwd=tmp_path, PATH=f"{tmp_path}:/usr/bin:/bin")
+        assert f"Would install cdk-encrypted-data-{version}" in said
+
+
+def test_nothing_tells_pip_to_fetch_it_by_its_name() -> None:
+    texts = [_PROJECT / "README.md", *(_PROJECT / "docs").rglob("*.md"), *_SOURCE.rglob("*.py")]
+    assert len(texts) > 50
+    wrong = re.compile(r"""(pip|uv|poetry)\b[^\n]*\b(install|add)\b[^\n]*cdk-encrypted-data""")
+    assert [str(each) for each in texts if wrong.search(each.read_text())] == []
+
+
 def test_it_shows_the_readme_and_its_licence(metadata: Message) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Description-Content-Type"] == "text/markdown"
@@ -156,6 +189,11 @@ def test_the_smallest_example_of_the_readme_works_there(other_app: Path) -> None
 def _locked(requirements: str) -> list[str]:
     """Return the versions of a lock file; with its hashes pip would want one of our wheel too."""
     return re.findall(r"^[a-z0-9].*?(?=\s*\\?$)", requirements, re.MULTILINE)
+
+
+def _section(title: str) -> str:
+    """Return a section of the README."""
+    return (_PROJECT / "README.md").read_text().split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
 def _first_python_block(markdown: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,10 +102,11 @@ def _run(end: OffBoarding, options: argparse.Namespace, report: _Report) -> int:
         return 0
     if not found.is_done or options.cancel:
         _ask(end, found, options, report)
+    gone: tuple[str, ...] = ()
     try:
         with _waiting(options) as progress:
             if options.cancel:
-                end.take_back(found, progress=progress)
+                gone = end.take_back(found, progress=progress)
             else:
                 end.stop(found, seconds=options.wait, progress=progress)
                 if options.only_stop:
@@ -115,7 +116,10 @@ def _run(end: OffBoarding, options: argparse.Namespace, report: _Report) -> int:
         after = end.verify(is_back=options.cancel)
     except KeyboardInterrupt:
         raise UnfinishedError(f"{end}: interrupted; run the same command again, and it goes on there") from None
-    report.after(after, is_back=options.cancel)
+    if options.cancel:
+        report.back(after, gone)
+    else:
+        report.off(after)
     return 0
 
 
@@ -128,7 +132,7 @@ def _plan(found: Inspection, options: argparse.Namespace) -> str:
         steps += [f"stop the trigger {trigger}" for trigger in job.triggers]
         steps += [f"stop {len(job.runs)} runs of {job.name}"] if job.runs else []
     if not options.only_stop:
-        steps += [f"close {bucket.name}" for bucket in found.buckets if not bucket.is_closed]
+        steps += [f"close {bucket.name}" for bucket in found.buckets if not bucket.is_closed_as_asked]
         going = [key for key in found.keys if not key.state.startswith(("Pending", "Destroyed"))]
         steps += [f"disable {key.arn}" for key in going if key.state != "Disabled"]
         steps += [f"destroy {key.arn} after {off_boarding.PENDING_DAYS} days" for key in going]
@@ -156,20 +160,37 @@ class _Report(Report):
         if not self._as_json:
             self._console.print(table_of("Before", found.checks))
 
-    def after(self, found: Inspection, *, is_back: bool) -> None:
-        """Show what came of it."""
+    def off(self, found: Inspection) -> None:
+        """Show that the customer was taken off."""
+        self._after(
+            found,
+            f"Nothing under these keys can be decrypted. KMS destroys them after {off_boarding.PENDING_DAYS} days; "
+            "until then --cancel takes it back.\n"
+            "Now destroy the customer's stack with `cdk destroy`, and only then take them out of the list; in a cell, "
+            "take them out and deploy the cell: docs/off-boarding.md.",
+        )
+
+    def back(self, found: Inspection, gone: Sequence[str]) -> None:
+        """Show that it was taken back: what is so now, whoever made it so."""
+        self._whole["gone"] = list(gone)
+        lines = ["It was taken back: what was done here is undone."]
+        lines += [f"{key.arn}: {key.state}" for key in found.keys]
+        lines += [f"{bucket.name}: {bucket.state}" for bucket in found.buckets]
+        lines += [f"{arn}: isn't there any more, so it wasn't started" for arn in gone]
+        self._after(found, "\n".join(lines))
+
+    def _after(self, found: Inspection, words: str) -> None:
         digest = self._end.digest(found)
-        self._whole |= {"after": as_data(found.checks), "digest": digest, "keys": {k.arn: k.state for k in found.keys}}
+        self._whole |= {
+            "after": as_data(found.checks),
+            "digest": digest,
+            "keys": {key.arn: key.state for key in found.keys},
+            "buckets": {bucket.arn: bucket.state for bucket in found.buckets},
+        }
         if self._as_json:
             return
         self._console.print(table_of("Afterwards", found.checks))
-        if is_back:
-            self.say("It was taken back: the keys work, the buckets are open to their policies.")
-        else:
-            self.say(
-                f"Nothing under these keys can be decrypted. KMS destroys them after {off_boarding.PENDING_DAYS} days; "
-                "until then --cancel takes it back.\nNow take the customer out of the list, and deploy."
-            )
+        self.say(words)
         self.say(f"Evidence: {self._end.evidence_file}\nKeep its digest elsewhere: {digest}")
 
 
