@@ -27,17 +27,19 @@ EncryptedDataStack(
 )
 for replicated in settings.replicated_buckets:
     ReplicatedData(app, settings=replicated, removal_policy=settings.removal_policy)
+removal_policy = cdk.RemovalPolicy[settings.removal_policy.name]
 file = app.node.try_get_context(CUSTOMERS)
 customer_stacks(
     app,
     CustomersSettings.from_context(app.node.get_all_context(), text=Path(file).read_text() if file else None),
-    env=cdk.Environment(account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")),
+    removal_policy=removal_policy,
+    env=cdk.Environment(account=settings.account, region=os.environ.get("CDK_DEFAULT_REGION")),
 )
 # A fleet names its accounts itself: each cell is a stage, deployed by `cdk deploy "CELL/*"`.
 if file := app.node.try_get_context(CELLS):
     place = Path(file)
     for cell in cells_from(place.read_text(), read=lambda name: (place.parent / name).read_text()):
-        Cell(app, settings=cell)
+        Cell(app, settings=cell, removal_policy=removal_policy)
 for pack in (AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks):
     cdk.Validations.of(app).add_plugins(pack(app))
 # The packs look for patterns; this one decides what the policies mean together.

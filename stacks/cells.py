@@ -109,7 +109,7 @@ class CellStack(cdk.Stack):
                 access_log_bucket=shared.access_logs,
                 removal_policy=removal_policy,
             )
-            acknowledge_job(job, customer.name)
+            acknowledge_job(job, customer.name, removal_policy)
             self.jobs[customer.name] = job
 
 

@@ -25,7 +25,9 @@ from stacks.acknowledgements import (
     acknowledge,
     acknowledge_access_logs,
     acknowledge_each,
+    acknowledge_removal,
     logical_id,
+    removal,
 )
 
 CUSTOMERS = "encrypted-data:customers"
@@ -105,6 +107,7 @@ class SharedStack(cdk.Stack):
             reason="It is where logs go, which the packs don't see: the buckets that log there are in other stacks.",
         )
         self.failures = FailureTopic(self, "Failures", removal_policy=removal_policy)
+        acknowledge_removal(removal_policy, buckets=[self.access_logs.bucket], keys=[self.failures.key])
         cdk.CfnOutput(self, "FailureTopicArn", value=self.failures.topic.topic_arn)
 
 
@@ -146,7 +149,7 @@ class CustomerStack(cdk.Stack):
             access_log_bucket=shared.access_logs,
             removal_policy=removal_policy,
         )
-        acknowledge_job(self.job, "Customer")
+        acknowledge_job(self.job, "Customer", removal_policy)
         for output, value in {
             "BucketName": self.job.bucket.bucket_name,
             "KeyArn": self.job.key.key_arn,
@@ -195,12 +198,13 @@ def customer_stacks(
     ]
 
 
-def acknowledge_job(job: PerCustomerGlueJob, id: str) -> None:  # noqa: A002 - the CDK's name for it
-    """Accept what rule packs find in a customer's resources, each finding with its reason.
+def acknowledge_job(job: PerCustomerGlueJob, id: str, removal_policy: cdk.RemovalPolicy) -> None:  # noqa: A002
+    """Accept what rule packs and proofs find in a customer's resources, each finding with its reason.
 
     Args:
         job: Whose they are.
         id: Its id in the stack.
+        removal_policy: What happens to them when they leave the template.
     """
     bucket, role = (logical_id(id, name) for name in ("Bucket", "Role"))
     here = "<AWS::Region>:<AWS::AccountId>"
@@ -224,6 +228,7 @@ def acknowledge_job(job: PerCustomerGlueJob, id: str) -> None:  # noqa: A002 - t
             "The zone is that of the subnet that the settings name, and Glue wants to be told both.": (
                 "CloudFormation-Validate::W3010",
             ),
+            **removal(removal_policy),
         },
     )
 
