@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_encrypted_data import (
@@ -29,10 +30,12 @@ from stacks.acknowledgements import (
     logical_id,
     removal,
 )
+from stacks.settings import arns_in
 
 CUSTOMERS = "encrypted-data:customers"
 CUSTOMER_NETWORK = "encrypted-data:customerNetwork"
 CUSTOMER_RULES = "encrypted-data:customerRules"
+CUSTOMER_ADMINISTRATORS = "encrypted-data:customerAdministrators"
 
 _NETWORK = {"subnetId", "availabilityZone", "securityGroupIds"}
 
@@ -47,6 +50,7 @@ class CustomersSettings:
         availability_zone: The subnet's.
         security_group_ids: What the databases admit.
         rules: The directories of SQL files, by the name of the set.
+        administrators: ARNs of the roles and users who administer all keys and use none.
     """
 
     customers: tuple[Customer, ...] = ()
@@ -54,6 +58,7 @@ class CustomersSettings:
     availability_zone: str = ""
     security_group_ids: tuple[str, ...] = ()
     rules: Mapping[str, str] = field(default_factory=dict)
+    administrators: tuple[str, ...] = ()
 
     @classmethod
     def from_context(cls, context: Mapping[str, object], *, text: str | None) -> CustomersSettings:
@@ -76,6 +81,7 @@ class CustomersSettings:
             availability_zone=str(network["availabilityZone"]),
             security_group_ids=tuple(map(str, network["securityGroupIds"])),
             rules={name: str(each) for name, each in rules.items()},
+            administrators=_administrators(context),
         )
 
 
@@ -87,6 +93,7 @@ class SharedStack(cdk.Stack):
         scope: Construct,
         id: str,  # noqa: A002 - the CDK's name for it
         *,
+        administrators: Sequence[iam.ArnPrincipal] = (),
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
         env: cdk.Environment | None = None,
     ) -> None:
@@ -95,6 +102,7 @@ class SharedStack(cdk.Stack):
         Args:
             scope: The app or stage.
             id: The stack's id and name.
+            administrators: Who administers the topic's key.
             removal_policy: What happens to the log bucket and the topic's key when they leave the template.
             env: Account and Region, the customers'.
         """
@@ -106,7 +114,7 @@ class SharedStack(cdk.Stack):
             NOT_LOGGED,
             reason="It is where logs go, which the packs don't see: the buckets that log there are in other stacks.",
         )
-        self.failures = FailureTopic(self, "Failures", removal_policy=removal_policy)
+        self.failures = FailureTopic(self, "Failures", key_administrators=administrators, removal_policy=removal_policy)
         acknowledge_removal(removal_policy, buckets=[self.access_logs.bucket], keys=[self.failures.key])
         cdk.CfnOutput(self, "FailureTopicArn", value=self.failures.topic.topic_arn)
 
@@ -122,6 +130,7 @@ class CustomerStack(cdk.Stack):
         customer: Customer,
         settings: CustomersSettings,
         shared: SharedStack,
+        administrators: Sequence[iam.ArnPrincipal] = (),
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
         env: cdk.Environment | None = None,
     ) -> None:
@@ -133,6 +142,7 @@ class CustomerStack(cdk.Stack):
             customer: Whose stack it is.
             settings: What all customers have in common.
             shared: The stack of what they share.
+            administrators: Who administers the customer's key.
             removal_policy: What happens to the customer's key and bucket when they leave the template.
             env: Account and Region.
         """
@@ -146,15 +156,19 @@ class CustomerStack(cdk.Stack):
             availability_zone=settings.availability_zone,
             security_group_ids=settings.security_group_ids,
             failure_topic=shared.failures.topic,
+            key_administrators=administrators,
             access_log_bucket=shared.access_logs,
             removal_policy=removal_policy,
         )
         acknowledge_job(self.job, "Customer", removal_policy)
-        for output, value in {
+        outputs = {
             "BucketName": self.job.bucket.bucket_name,
             "KeyArn": self.job.key.key_arn,
             "JobName": self.job.job_name,
-        }.items():
+        }
+        if customer.readers:
+            outputs["ReaderPolicyArn"] = self.job.reader_policy.ref
+        for output, value in outputs.items():
             cdk.CfnOutput(self, output, value=value)
 
 
@@ -182,7 +196,8 @@ def customer_stacks(
             raise _refusal(f"{CUSTOMERS}, rules", customer.rules, ", ".join(settings.rules))
     if not settings.customers:
         return []
-    shared = SharedStack(scope, "Customers", removal_policy=removal_policy, env=env)
+    administrators = tuple(iam.ArnPrincipal(arn) for arn in settings.administrators)
+    shared = SharedStack(scope, "Customers", administrators=administrators, removal_policy=removal_policy, env=env)
     return [
         CustomerStack(
             scope,
@@ -191,6 +206,7 @@ def customer_stacks(
             customer=customer,
             settings=settings,
             shared=shared,
+            administrators=administrators,
             removal_policy=removal_policy,
             env=env,
         )
@@ -214,6 +230,7 @@ def acknowledge_job(job: PerCustomerGlueJob, id: str, removal_policy: cdk.Remova
         {
             "The job is about every object of this one bucket, the customer's own, whose names it makes up "
             "itself.": _wildcards(f"<{bucket}.Arn>/*", f"<{bucket}.Arn>/tmp/*"),
+            **_of_readers(job, bucket),
             "Glue derives these log groups for this one role and makes them: it puts a word of its own "
             "behind.": _wildcards(f"arn:<AWS::Partition>:logs:{here}:log-group:{log_groups}"),
             "EC2 makes the interfaces' ids up; subnet and security groups are named, whichever account shares "
@@ -233,20 +250,38 @@ def acknowledge_job(job: PerCustomerGlueJob, id: str, removal_policy: cdk.Remova
     )
 
 
+def _of_readers(job: PerCustomerGlueJob, bucket: str) -> dict[str, tuple[str, ...]]:
+    if not job.customer.readers:
+        return {}
+    reason = "Readers may read every object that the job wrote, and the job makes their names up."
+    return {reason: _wildcards(f"<{bucket}.Arn>/data/*")}
+
+
 def _wildcards(*resources: str) -> tuple[str, ...]:
     return tuple(f"AwsSolutions::AwsSolutions-IAM5[Resource::{each}]" for each in resources)
 
 
+def _administrators(context: Mapping[str, object]) -> tuple[str, ...]:
+    value = _parsed(CUSTOMER_ADMINISTRATORS, context.get(CUSTOMER_ADMINISTRATORS, []), "a JSON list of ARNs")
+    if (arns := arns_in(value)) is None:
+        raise _refusal(CUSTOMER_ADMINISTRATORS, value, "a list of ARNs of roles and users")
+    return arns
+
+
 def _object(setting: str, context: Mapping[str, object]) -> dict[str, object]:
-    value = context.get(setting)
-    if isinstance(value, str):  # -c KEY=VALUE brings text
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise _refusal(setting, value, "a JSON object") from error
+    value = _parsed(setting, context.get(setting), "a JSON object")
     if not isinstance(value, dict):
         raise _refusal(setting, value, "an object")
     return value
+
+
+def _parsed(setting: str, value: object, allowed: str) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)  # -c KEY=VALUE brings text
+    except json.JSONDecodeError as error:
+        raise _refusal(setting, value, allowed) from error
 
 
 def _refusal(setting: str, got: object, allowed: str) -> ValueError:

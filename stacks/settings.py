@@ -235,9 +235,16 @@ def _choice(setting: str, field: str, value: object, choices: type[_Choice]) -> 
 
 
 def _arns(setting: str, field: str, value: object) -> tuple[str, ...]:
+    if (arns := arns_in(value)) is None:
+        raise _refusal(f"{setting}, {field}", value, "a list of ARNs of roles and users")
+    return arns
+
+
+def arns_in(value: object) -> tuple[str, ...] | None:
+    """Return the ARNs that a setting lists, or None where it is something else: whose, the constructs check."""
     if isinstance(value, list) and all(isinstance(arn, str) and arn.startswith("arn:") for arn in value):
         return tuple(value)
-    raise _refusal(f"{setting}, {field}", value, "a list of ARNs of roles and users")
+    return None
 
 
 def _refusal(setting: str, got: object, allowed: str) -> ValueError:

@@ -22,8 +22,8 @@ from cdk_encrypted_data import (
 )
 from cdk_encrypted_data.access_log_bucket import RETENTION_DAYS
 from cdk_encrypted_data.bucket_options import ABORT_UPLOAD_DAYS, NONCURRENT_VERSION_DAYS
+from cdk_encrypted_data.customers import MAXIMUM_WORKERS, RETRIES, TIMEOUT_MINUTES
 from cdk_encrypted_data.managed_key import PENDING_WINDOW_DAYS, ROTATION_DAYS
-from cdk_encrypted_data.per_customer_glue_job import MAXIMUM_WORKERS, RETRIES, TIMEOUT_MINUTES
 from tests.customers.fixtures import CODE, NETWORK, customer
 from tests.synthesis import new_stack
 

@@ -6,6 +6,7 @@ do. What isn't given (``None``) passes, and so does a CDK token: its value is kn
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -315,6 +316,12 @@ def check_principals(owner: str, argument: str, principals: object, *, account: 
     if not isinstance(principals, (list, tuple)):
         raise refusal(owner, argument, got=principals, allowed=PRINCIPAL_ARN.allowed, remedy="pass a list of them")
     arns = [arn for principal in principals for arn in _arns_of(owner, argument, principal)]
+    check_principal_arns(owner, argument, arns, account=account)
+    return arns
+
+
+def check_principal_arns(owner: str, argument: str, arns: Sequence[str], *, account: str) -> None:
+    """Refuse principals that a key policy of this account can't name."""
     for arn in arns:
         check_text(owner, argument, arn, PRINCIPAL_ARN)
         theirs = account_in(arn)
@@ -326,11 +333,12 @@ def check_principals(owner: str, argument: str, principals: object, *, account: 
                 allowed=f"roles and users of account {account}",
                 remedy="let it assume a role of this account: the key serves no other",
             )
-    return arns
 
 
 def _arns_of(owner: str, argument: str, principal: object) -> list[str]:
     """Return the ARNs by which a policy would name a principal."""
+    if type(principal) is iam.ArnPrincipal:
+        return [_arn_of(principal)]
 
     def unnameable(got: object) -> ValueError:
         return refusal(owner, argument, got=got, allowed=PRINCIPAL_ARN.allowed, remedy=PRINCIPAL_ARN.remedy)
@@ -346,6 +354,12 @@ def _arns_of(owner: str, argument: str, principal: object) -> list[str]:
             raise unnameable(f"{kind}: {values}")
         arns += values
     return arns
+
+
+@functools.lru_cache(maxsize=64)
+def _arn_of(principal: iam.ArnPrincipal) -> str:
+    """Return a principal's ARN, asked of Node once for all keys that name it."""
+    return principal.arn
 
 
 def account_in(arn: str) -> str | None:

@@ -66,9 +66,7 @@ def test_what_may_go_goes_in_every_stack(stacks: dict[str, StackTemplate]) -> No
 def test_that_it_goes_is_accepted_where_it_goes(directory: Path, tmp_path: Path) -> None:
     made, destroy = rules(tmp_path), cdk.RemovalPolicy.DESTROY
     app = cdk.App()
-    customer_stacks(
-        app, CustomersSettings.from_context(context(made), text=listed("acme")), removal_policy=destroy
-    )
+    customer_stacks(app, CustomersSettings.from_context(context(made), text=listed("acme")), removal_policy=destroy)
     Cell(app, settings=settings(made, "globex", stacks=1), removal_policy=destroy)
     given = {(construct.node.path, name) for construct in app.node.find_all() for name in acknowledged(construct)}
     used = {

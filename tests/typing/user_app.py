@@ -356,6 +356,11 @@ acme: Customer = Customer(
     tables=[TableSource(name="subjects", source="public.subjects"), table],
     rules="clinical-trials",
     schedule="cron(0 3 * * ? *)",
+    readers=["arn:aws:iam::111122223333:role/AcmeReader"],
+    worker_type="G.2X",
+    maximum_workers=20,
+    timeout_minutes=360,
+    retries=1,
     tags={"cost-center": "4711"},
 )
 listed: tuple[Customer, ...] = customers_from('{"customers": []}')
@@ -428,6 +433,7 @@ job_bucket: s3.IBucket = customer_job.bucket
 job_key: kms.IKey = customer_job.key
 job_role: iam.IRole = customer_job.role
 job_permissions: iam.CfnManagedPolicy = customer_job.permissions
+job_readers: iam.CfnManagedPolicy = customer_job.reader_policy
 job_security: glue.CfnSecurityConfiguration = customer_job.security_configuration
 job_connection: glue.CfnConnection = customer_job.connection
 job: glue.CfnJob = customer_job.job
