@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import region_info
 from constructs import Construct
 
@@ -664,3 +665,24 @@ def check_key(owner: str, argument: str, key: object, *, region: str) -> None:
             allowed=f"a key of the bucket's Region, {region}",
             remedy="pass a key of that Region: of a multi-Region key, its replica there",
         )
+    _check_kind_of_key(owner, argument, key)
+
+
+def _check_kind_of_key(owner: str, argument: str, key: object) -> None:
+    """Refuse a key of this app that S3 couldn't encrypt under; of a key by its ARN nothing more is known."""
+    resource = key.node.default_child if isinstance(key, kms.Key) else key
+    if not isinstance(resource, kms.CfnKey):
+        return
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    for what, got, needed in (
+        ("key_spec", resource.key_spec, "SYMMETRIC_DEFAULT"),
+        ("key_usage", resource.key_usage, "ENCRYPT_DECRYPT"),
+    ):
+        if got is not None and not is_token(got) and got != needed:
+            raise refusal(
+                owner,
+                argument,
+                got=f"a key with {what} {got}",
+                allowed=f"a symmetric key for encryption, with {what} {needed}, whatever its origin",
+                remedy="make another: KMS changes neither of a key that is there",
+            )
