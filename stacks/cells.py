@@ -20,7 +20,7 @@ CELLS = "encrypted-data:cells"
 _NAME = re.compile(r"[A-Z][A-Za-z0-9]{0,31}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
-_NEEDED = {
+NEEDED_FIELDS = {
     "name",
     "account",
     "region",
@@ -32,7 +32,7 @@ _NEEDED = {
     "availabilityZone",
     "securityGroupIds",
 }
-_OPTIONAL = {"administrators", "pinned"}
+OPTIONAL_FIELDS = {"administrators", "pinned"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,9 +192,11 @@ def cells_from(text: str, *, read: Callable[[str], str]) -> tuple[CellSettings, 
 
 
 def _cell(entry: object, read: Callable[[str], str]) -> CellSettings:
-    if not isinstance(entry, dict) or not _NEEDED <= entry.keys() <= _NEEDED | _OPTIONAL:
+    if not isinstance(entry, dict) or not NEEDED_FIELDS <= entry.keys() <= NEEDED_FIELDS | OPTIONAL_FIELDS:
         raise _refusal(
-            CELLS, entry, f"cells with {', '.join(sorted(_NEEDED))}, and any of {', '.join(sorted(_OPTIONAL))}"
+            CELLS,
+            entry,
+            f"cells with {', '.join(sorted(NEEDED_FIELDS))}, and any of {', '.join(sorted(OPTIONAL_FIELDS))}",
         )
     for field, pattern, allowed in (
         ("name", _NAME, "1 to 32 letters and digits that begin with a capital"),

@@ -37,7 +37,7 @@ CUSTOMER_NETWORK = "encrypted-data:customerNetwork"
 CUSTOMER_RULES = "encrypted-data:customerRules"
 CUSTOMER_ADMINISTRATORS = "encrypted-data:customerAdministrators"
 
-_NETWORK = {"subnetId", "availabilityZone", "securityGroupIds"}
+NETWORK_FIELDS = {"subnetId", "availabilityZone", "securityGroupIds"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +70,10 @@ class CustomersSettings:
         if text is None:
             return cls()
         network = _object(CUSTOMER_NETWORK, context)
-        if not network.keys() == _NETWORK or not isinstance(network["securityGroupIds"], list):
-            raise _refusal(CUSTOMER_NETWORK, network, f"an object with {', '.join(sorted(_NETWORK))}, the last a list")
+        if not network.keys() == NETWORK_FIELDS or not isinstance(network["securityGroupIds"], list):
+            raise _refusal(
+                CUSTOMER_NETWORK, network, f"an object with {', '.join(sorted(NETWORK_FIELDS))}, the last a list"
+            )
         rules = _object(CUSTOMER_RULES, context)
         if not rules or not all(isinstance(each, str) for each in rules.values()):
             raise _refusal(CUSTOMER_RULES, rules, 'an object such as {"clinical-trials": "DIRECTORY"}')

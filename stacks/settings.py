@@ -16,9 +16,9 @@ BUCKETS = "encrypted-data:buckets"
 REPLICATED_BUCKETS = "encrypted-data:replicatedBuckets"
 REMOVAL_POLICY = "encrypted-data:removalPolicy"
 
-_REPLICATED_FIELDS = {"name", "regions", "administrators", "monitoring", "promotion"}
+REPLICATED_FIELDS = {"name", "regions", "administrators", "monitoring", "promotion"}
 _PROMOTION_FIELDS = {"primaryRegion", "regions"}
-_FIELDS = {"name", "encryption", "uploadPolicy", "administrators", "users"}
+BUCKET_FIELDS = {"name", "encryption", "uploadPolicy", "administrators", "users"}
 # AccessLogs and its output are the stack's own.
 _NAME = re.compile(r"(?!AccessLog)[A-Z][A-Za-z0-9]{0,31}")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
@@ -167,7 +167,7 @@ def _list(setting: str, value: object) -> list[object]:
 
 
 def _bucket(entry: object) -> BucketSettings:
-    fields = _entry(BUCKETS, entry, required={"name"}, allowed=_FIELDS)
+    fields = _entry(BUCKETS, entry, required={"name"}, allowed=BUCKET_FIELDS)
     return BucketSettings(
         name=_name(BUCKETS, fields["name"]),
         encryption=_choice(BUCKETS, "encryption", fields.get("encryption", "SSE_KMS"), ServerSideEncryption),
@@ -182,7 +182,7 @@ def _replicated(entry: object, account: str | None) -> ReplicatedBucketsSettings
         raise _refusal(
             ACCOUNT, None, f"twelve digits, or credentials that tell them, where {REPLICATED_BUCKETS} has any"
         )
-    fields = _entry(REPLICATED_BUCKETS, entry, required={"name", "regions"}, allowed=_REPLICATED_FIELDS)
+    fields = _entry(REPLICATED_BUCKETS, entry, required={"name", "regions"}, allowed=REPLICATED_FIELDS)
     return ReplicatedBucketsSettings(
         account=account,
         name=_name(REPLICATED_BUCKETS, fields["name"]),
