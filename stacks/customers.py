@@ -36,6 +36,8 @@ CUSTOMERS = "encrypted-data:customers"
 CUSTOMER_NETWORK = "encrypted-data:customerNetwork"
 CUSTOMER_RULES = "encrypted-data:customerRules"
 CUSTOMER_ADMINISTRATORS = "encrypted-data:customerAdministrators"
+NAMES = frozenset({CUSTOMERS, CUSTOMER_NETWORK, CUSTOMER_RULES, CUSTOMER_ADMINISTRATORS})
+"""The settings that are read here."""
 
 NETWORK_FIELDS = {"subnetId", "availabilityZone", "securityGroupIds"}
 
@@ -65,9 +67,11 @@ class CustomersSettings:
         """Read the settings from the app's context and the text of the file that it names.
 
         Raises:
-            ValueError: If a setting isn't one of those allowed.
+            ValueError: If a setting isn't one of those allowed, or there is one of customers and no file of them.
         """
         if text is None:
+            for name in sorted((NAMES - {CUSTOMERS}) & context.keys()):
+                raise _refusal(name, context[name], f"nothing without {CUSTOMERS}: cells name their own")
             return cls()
         network = _object(CUSTOMER_NETWORK, context)
         if not network.keys() == NETWORK_FIELDS or not isinstance(network["securityGroupIds"], list):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
@@ -15,6 +15,8 @@ ACCOUNT = "encrypted-data:account"
 BUCKETS = "encrypted-data:buckets"
 REPLICATED_BUCKETS = "encrypted-data:replicatedBuckets"
 REMOVAL_POLICY = "encrypted-data:removalPolicy"
+NAMES = frozenset({ACCOUNT, BUCKETS, REPLICATED_BUCKETS, REMOVAL_POLICY})
+"""The settings that are read here."""
 
 REPLICATED_FIELDS = {"name", "regions", "administrators", "monitoring", "promotion"}
 _PROMOTION_FIELDS = {"primaryRegion", "regions"}
@@ -147,6 +149,17 @@ class Settings:
             replicated_buckets=replicated,
             removal_policy=RemovalPolicy[str(removal_policy)],
         )
+
+
+def check_names(context: Mapping[str, object], *, known: Collection[str]) -> None:
+    """Refuse a setting of the app's context that nobody reads: it would be taken for heeded.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    for name in sorted(context):
+        if name.startswith("encrypted-data:") and name not in known:
+            raise _refusal(name, context[name], f"one of the settings {', '.join(sorted(known))}")
 
 
 def _account(value: object) -> str | None:

@@ -47,6 +47,12 @@ def stacks(directory: Path) -> dict[str, StackTemplate]:
     return {str(each.name): each for each in assembly.read(directory)}
 
 
+def test_it_refuses_what_it_doesnt_read(tmp_path: Path) -> None:
+    status, output = synthesize(tmp_path, {"encrypted-data:removalpolicy": "DESTROY"})
+    assert status != 0
+    assert "encrypted-data:removalpolicy is 'DESTROY'; allowed: one of the settings encrypted-data:account, " in output
+
+
 def test_it_has_every_kind_of_stack(stacks: dict[str, StackTemplate]) -> None:
     kinds = {name.partition("-")[0] for name in stacks}
     assert kinds == {"EncryptedData", "Orders", "Customers", "Customer", "Frankfurt1"}

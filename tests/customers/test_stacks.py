@@ -205,6 +205,12 @@ def test_without_a_file_there_are_no_customers() -> None:
     assert app.node.children == []
 
 
+@pytest.mark.parametrize("name", [CUSTOMER_NETWORK, CUSTOMER_RULES, CUSTOMER_ADMINISTRATORS])
+def test_what_is_said_of_customers_where_there_are_none_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} is .*; allowed: nothing without {CUSTOMERS}: cells name their own"):
+        CustomersSettings.from_context({name: []}, text=None)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
