@@ -38,7 +38,7 @@ _NETWORK = {
 }
 # As the command line brings it.
 _ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/key-administrator"
-SEPARATED: dict[str, object] = {CUSTOMER_ADMINISTRATORS: json.dumps([_ADMINISTRATOR])}
+SEPARATED: dict[str, Any] = {CUSTOMER_ADMINISTRATORS: json.dumps([_ADMINISTRATOR])}
 
 
 def reader(name: str) -> str:
