@@ -103,6 +103,16 @@ def test_who_comes_leaves_or_is_renamed_changes_nothing_of_the_others(directory:
     assert {place: each for place, each in whole(renamed).items() if place not in theirs} == left
 
 
+def test_every_key_of_a_cell_names_its_administrators(directory: Path) -> None:
+    _, stacks = synthesized(settings(directory, *NAMES, administrators=(ADMINISTRATOR,)))
+    keys = [each["Properties"]["KeyPolicy"] for each in whole(stacks).values() if each["Type"] == "AWS::KMS::Key"]
+    # The topic's too.
+    assert len(keys) == len(NAMES) + 1
+    for policy in keys:
+        naming = {each["Sid"]: each["Effect"] for each in policy["Statement"] if ADMINISTRATOR in json.dumps(each)}
+        assert naming["AdministratorsCannotUseKey"] == "Deny"
+
+
 def test_the_last_to_leave_a_stack_leaves_it_empty(directory: Path) -> None:
     _, stacks = synthesized(settings(directory, "acme"))
     empty = [name for name, resources in stacks.items() if not resources]
