@@ -74,8 +74,8 @@ class PerCustomerGlueJob(Construct):
 
     Stateful: the key and the bucket. They and the bucket's policy are retained when they leave the template unless
     ``removal_policy`` says otherwise; data under a deleted key are lost. Another ``id`` or scope makes new ones,
-    another ``bucket_name_prefix`` a new bucket. The role isn't retained: a key that stays has the other users
-    only, until somebody changes its policy.
+    another ``bucket_name_prefix`` a new bucket. The role isn't retained: a key that stays has the other
+    users only, until somebody changes its policy.
 
     See https://docs.aws.amazon.com/glue/latest/dg/encryption-security-configuration.html.
     """
