@@ -143,8 +143,8 @@ class Deployed:
         target.write_bytes(self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
         return target
 
-    def runs(self) -> FinishedRuns:
-        """Return what the job's finished runs have written."""
+    def runs(self, credentials: Credentials | None = None) -> FinishedRuns:
+        """Return what the job's finished runs have written, as the job's role reads it unless it is said who."""
         from cdk_encrypted_data_job.reading import FinishedRuns  # noqa: PLC0415 - only there with Arrow
 
         return FinishedRuns(
@@ -152,7 +152,7 @@ class Deployed:
             bucket=self.bucket,
             prefix=self.arguments["--output"].split("/", 3)[3],
             key_arn=self.key_arn,
-            session=self.aws.session(self.credentials),
+            session=self.aws.session(credentials or self.credentials),
         )
 
     def in_the_clear(self) -> list[str]:

@@ -44,6 +44,7 @@ LOG_GROUP_UNDER_KMS = (
 HEADER_REQUIRED = ("EncryptionProofs::bucket-header-required",)
 _BUCKET_NOT_RETAINED = ("EncryptionProofs::bucket-not-retained",)
 _KEY_NOT_RETAINED = ("EncryptionProofs::key-not-retained",)
+_NOT_RETAINED = "The settings say by name that this deployment's buckets and keys go with their stacks."
 NOT_LOGGED = (
     "AwsSolutions::AwsSolutions-S1",
     "HIPAA.Security::HIPAA.Security-S3BucketLoggingEnabled",
@@ -112,8 +113,14 @@ def acknowledge_removal(
     """Accept that what isn't retained isn't retained."""
     if removal_policy is cdk.RemovalPolicy.RETAIN:
         return
-    reason = "The settings say by name that this deployment's buckets and keys go with their stacks."
     for bucket in buckets:
-        acknowledge(bucket, _BUCKET_NOT_RETAINED, reason=reason)
+        acknowledge(bucket, _BUCKET_NOT_RETAINED, reason=_NOT_RETAINED)
     for key in keys:
-        acknowledge(key, _KEY_NOT_RETAINED, reason=reason)
+        acknowledge(key, _KEY_NOT_RETAINED, reason=_NOT_RETAINED)
+
+
+def removal(removal_policy: cdk.RemovalPolicy) -> dict[str, tuple[str, ...]]:
+    """Return the same findings of a bucket and a key together, by their reason; none where both are retained."""
+    if removal_policy is cdk.RemovalPolicy.RETAIN:
+        return {}
+    return {_NOT_RETAINED: (*_BUCKET_NOT_RETAINED, *_KEY_NOT_RETAINED)}

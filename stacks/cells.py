@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 import aws_cdk as cdk
 import tomllib
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_encrypted_data import Customer, JobCode, PerCustomerGlueJob, Placement, check_customers, customers_from
 from stacks.customers import SharedStack, acknowledge_job
+from stacks.settings import arns_in
 
 CELLS = "encrypted-data:cells"
 
 _NAME = re.compile(r"[A-Z][A-Za-z0-9]{0,31}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
-_NEEDED = {
+NEEDED_FIELDS = {
     "name",
     "account",
     "region",
@@ -30,6 +32,7 @@ _NEEDED = {
     "availabilityZone",
     "securityGroupIds",
 }
+OPTIONAL_FIELDS = {"administrators", "pinned"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class CellSettings:
         subnet_id: The subnet that jobs reach the databases from.
         availability_zone: The subnet's.
         security_group_ids: What the databases admit.
+        administrators: ARNs of the roles and users of the account who administer its keys and use none.
     """
 
     name: str
@@ -58,6 +62,7 @@ class CellSettings:
     subnet_id: str
     availability_zone: str
     security_group_ids: tuple[str, ...]
+    administrators: tuple[str, ...] = ()
 
 
 class CellStack(cdk.Stack):
@@ -71,6 +76,7 @@ class CellStack(cdk.Stack):
         customers: Sequence[Customer],
         settings: CellSettings,
         shared: SharedStack,
+        administrators: Sequence[iam.ArnPrincipal] = (),
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
     ) -> None:
         """Make the stack.
@@ -82,6 +88,7 @@ class CellStack(cdk.Stack):
                 where it was deployed.
             settings: The cell's.
             shared: The stack of what the cell's customers share.
+            administrators: The cell's, made once for all its customers.
             removal_policy: What happens to keys and buckets when they leave the template.
         """
         super().__init__(
@@ -106,10 +113,13 @@ class CellStack(cdk.Stack):
                 availability_zone=settings.availability_zone,
                 security_group_ids=settings.security_group_ids,
                 failure_topic=shared.failures.topic,
+                key_administrators=administrators,
                 access_log_bucket=shared.access_logs,
                 removal_policy=removal_policy,
             )
-            acknowledge_job(job, customer.name)
+            acknowledge_job(job, customer.name, removal_policy)
+            if customer.readers:
+                cdk.CfnOutput(job, "ReaderPolicyArn", value=job.reader_policy.ref)
             self.jobs[customer.name] = job
 
 
@@ -137,7 +147,8 @@ class Cell(cdk.Stage):
         by_name = {customer.name: customer for customer in settings.customers}
         check_customers(settings.name, settings.customers)
         placed = settings.placement.place(by_name)
-        self.shared = SharedStack(self, "Shared", removal_policy=removal_policy)
+        administrators = tuple(iam.ArnPrincipal(arn) for arn in settings.administrators)
+        self.shared = SharedStack(self, "Shared", administrators=administrators, removal_policy=removal_policy)
         self.stacks = tuple(
             CellStack(
                 self,
@@ -145,6 +156,7 @@ class Cell(cdk.Stage):
                 customers=[by_name[name] for name in names],
                 settings=settings,
                 shared=self.shared,
+                administrators=administrators,
                 removal_policy=removal_policy,
             )
             for number, names in enumerate(placed)
@@ -180,8 +192,12 @@ def cells_from(text: str, *, read: Callable[[str], str]) -> tuple[CellSettings, 
 
 
 def _cell(entry: object, read: Callable[[str], str]) -> CellSettings:
-    if not isinstance(entry, dict) or not _NEEDED <= entry.keys() <= _NEEDED | {"pinned"}:
-        raise _refusal(CELLS, entry, f"cells with {', '.join(sorted(_NEEDED))}, and pinned where it is needed")
+    if not isinstance(entry, dict) or not NEEDED_FIELDS <= entry.keys() <= NEEDED_FIELDS | OPTIONAL_FIELDS:
+        raise _refusal(
+            CELLS,
+            entry,
+            f"cells with {', '.join(sorted(NEEDED_FIELDS))}, and any of {', '.join(sorted(OPTIONAL_FIELDS))}",
+        )
     for field, pattern, allowed in (
         ("name", _NAME, "1 to 32 letters and digits that begin with a capital"),
         ("account", _ACCOUNT, "the account's twelve digits, as text"),
@@ -194,6 +210,9 @@ def _cell(entry: object, read: Callable[[str], str]) -> CellSettings:
         raise _refusal(f"{CELLS}, securityGroupIds", groups, "a list of at least one security group")
     if not isinstance(entry["rules"], dict) or not entry["rules"]:
         raise _refusal(f"{CELLS}, rules", entry["rules"], 'a table such as {"clinical-trials" = "DIRECTORY"}')
+    administrators = arns_in(entry.get("administrators", []))
+    if administrators is None:
+        raise _refusal(f"{CELLS}, administrators", entry["administrators"], "a list of ARNs of roles and users")
     return CellSettings(
         name=entry["name"],
         account=entry["account"],
@@ -204,6 +223,7 @@ def _cell(entry: object, read: Callable[[str], str]) -> CellSettings:
         subnet_id=str(entry["subnetId"]),
         availability_zone=str(entry["availabilityZone"]),
         security_group_ids=tuple(map(str, groups)),
+        administrators=administrators,
     )
 
 

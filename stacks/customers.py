@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_encrypted_data import (
@@ -25,14 +26,20 @@ from stacks.acknowledgements import (
     acknowledge,
     acknowledge_access_logs,
     acknowledge_each,
+    acknowledge_removal,
     logical_id,
+    removal,
 )
+from stacks.settings import arns_in
 
 CUSTOMERS = "encrypted-data:customers"
 CUSTOMER_NETWORK = "encrypted-data:customerNetwork"
 CUSTOMER_RULES = "encrypted-data:customerRules"
+CUSTOMER_ADMINISTRATORS = "encrypted-data:customerAdministrators"
+NAMES = frozenset({CUSTOMERS, CUSTOMER_NETWORK, CUSTOMER_RULES, CUSTOMER_ADMINISTRATORS})
+"""The settings that are read here."""
 
-_NETWORK = {"subnetId", "availabilityZone", "securityGroupIds"}
+NETWORK_FIELDS = {"subnetId", "availabilityZone", "securityGroupIds"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +52,7 @@ class CustomersSettings:
         availability_zone: The subnet's.
         security_group_ids: What the databases admit.
         rules: The directories of SQL files, by the name of the set.
+        administrators: ARNs of the roles and users who administer all keys and use none.
     """
 
     customers: tuple[Customer, ...] = ()
@@ -52,19 +60,24 @@ class CustomersSettings:
     availability_zone: str = ""
     security_group_ids: tuple[str, ...] = ()
     rules: Mapping[str, str] = field(default_factory=dict)
+    administrators: tuple[str, ...] = ()
 
     @classmethod
     def from_context(cls, context: Mapping[str, object], *, text: str | None) -> CustomersSettings:
         """Read the settings from the app's context and the text of the file that it names.
 
         Raises:
-            ValueError: If a setting isn't one of those allowed.
+            ValueError: If a setting isn't one of those allowed, or there is one of customers and no file of them.
         """
         if text is None:
+            for name in sorted((NAMES - {CUSTOMERS}) & context.keys()):
+                raise _refusal(name, context[name], f"nothing without {CUSTOMERS}: cells name their own")
             return cls()
         network = _object(CUSTOMER_NETWORK, context)
-        if not network.keys() == _NETWORK or not isinstance(network["securityGroupIds"], list):
-            raise _refusal(CUSTOMER_NETWORK, network, f"an object with {', '.join(sorted(_NETWORK))}, the last a list")
+        if not network.keys() == NETWORK_FIELDS or not isinstance(network["securityGroupIds"], list):
+            raise _refusal(
+                CUSTOMER_NETWORK, network, f"an object with {', '.join(sorted(NETWORK_FIELDS))}, the last a list"
+            )
         rules = _object(CUSTOMER_RULES, context)
         if not rules or not all(isinstance(each, str) for each in rules.values()):
             raise _refusal(CUSTOMER_RULES, rules, 'an object such as {"clinical-trials": "DIRECTORY"}')
@@ -74,6 +87,7 @@ class CustomersSettings:
             availability_zone=str(network["availabilityZone"]),
             security_group_ids=tuple(map(str, network["securityGroupIds"])),
             rules={name: str(each) for name, each in rules.items()},
+            administrators=_administrators(context),
         )
 
 
@@ -85,6 +99,7 @@ class SharedStack(cdk.Stack):
         scope: Construct,
         id: str,  # noqa: A002 - the CDK's name for it
         *,
+        administrators: Sequence[iam.ArnPrincipal] = (),
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
         env: cdk.Environment | None = None,
     ) -> None:
@@ -93,6 +108,7 @@ class SharedStack(cdk.Stack):
         Args:
             scope: The app or stage.
             id: The stack's id and name.
+            administrators: Who administers the topic's key.
             removal_policy: What happens to the log bucket and the topic's key when they leave the template.
             env: Account and Region, the customers'.
         """
@@ -104,7 +120,8 @@ class SharedStack(cdk.Stack):
             NOT_LOGGED,
             reason="It is where logs go, which the packs don't see: the buckets that log there are in other stacks.",
         )
-        self.failures = FailureTopic(self, "Failures", removal_policy=removal_policy)
+        self.failures = FailureTopic(self, "Failures", key_administrators=administrators, removal_policy=removal_policy)
+        acknowledge_removal(removal_policy, buckets=[self.access_logs.bucket], keys=[self.failures.key])
         cdk.CfnOutput(self, "FailureTopicArn", value=self.failures.topic.topic_arn)
 
 
@@ -119,6 +136,7 @@ class CustomerStack(cdk.Stack):
         customer: Customer,
         settings: CustomersSettings,
         shared: SharedStack,
+        administrators: Sequence[iam.ArnPrincipal] = (),
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
         env: cdk.Environment | None = None,
     ) -> None:
@@ -130,6 +148,7 @@ class CustomerStack(cdk.Stack):
             customer: Whose stack it is.
             settings: What all customers have in common.
             shared: The stack of what they share.
+            administrators: Who administers the customer's key.
             removal_policy: What happens to the customer's key and bucket when they leave the template.
             env: Account and Region.
         """
@@ -143,15 +162,19 @@ class CustomerStack(cdk.Stack):
             availability_zone=settings.availability_zone,
             security_group_ids=settings.security_group_ids,
             failure_topic=shared.failures.topic,
+            key_administrators=administrators,
             access_log_bucket=shared.access_logs,
             removal_policy=removal_policy,
         )
-        acknowledge_job(self.job, "Customer")
-        for output, value in {
+        acknowledge_job(self.job, "Customer", removal_policy)
+        outputs = {
             "BucketName": self.job.bucket.bucket_name,
             "KeyArn": self.job.key.key_arn,
             "JobName": self.job.job_name,
-        }.items():
+        }
+        if customer.readers:
+            outputs["ReaderPolicyArn"] = self.job.reader_policy.ref
+        for output, value in outputs.items():
             cdk.CfnOutput(self, output, value=value)
 
 
@@ -179,7 +202,8 @@ def customer_stacks(
             raise _refusal(f"{CUSTOMERS}, rules", customer.rules, ", ".join(settings.rules))
     if not settings.customers:
         return []
-    shared = SharedStack(scope, "Customers", removal_policy=removal_policy, env=env)
+    administrators = tuple(iam.ArnPrincipal(arn) for arn in settings.administrators)
+    shared = SharedStack(scope, "Customers", administrators=administrators, removal_policy=removal_policy, env=env)
     return [
         CustomerStack(
             scope,
@@ -188,6 +212,7 @@ def customer_stacks(
             customer=customer,
             settings=settings,
             shared=shared,
+            administrators=administrators,
             removal_policy=removal_policy,
             env=env,
         )
@@ -195,12 +220,13 @@ def customer_stacks(
     ]
 
 
-def acknowledge_job(job: PerCustomerGlueJob, id: str) -> None:  # noqa: A002 - the CDK's name for it
-    """Accept what rule packs find in a customer's resources, each finding with its reason.
+def acknowledge_job(job: PerCustomerGlueJob, id: str, removal_policy: cdk.RemovalPolicy) -> None:  # noqa: A002
+    """Accept what rule packs and proofs find in a customer's resources, each finding with its reason.
 
     Args:
         job: Whose they are.
         id: Its id in the stack.
+        removal_policy: What happens to them when they leave the template.
     """
     bucket, role = (logical_id(id, name) for name in ("Bucket", "Role"))
     here = "<AWS::Region>:<AWS::AccountId>"
@@ -210,6 +236,7 @@ def acknowledge_job(job: PerCustomerGlueJob, id: str) -> None:  # noqa: A002 - t
         {
             "The job is about every object of this one bucket, the customer's own, whose names it makes up "
             "itself.": _wildcards(f"<{bucket}.Arn>/*", f"<{bucket}.Arn>/tmp/*"),
+            **_of_readers(job, bucket),
             "Glue derives these log groups for this one role and makes them: it puts a word of its own "
             "behind.": _wildcards(f"arn:<AWS::Partition>:logs:{here}:log-group:{log_groups}"),
             "EC2 makes the interfaces' ids up; subnet and security groups are named, whichever account shares "
@@ -224,24 +251,43 @@ def acknowledge_job(job: PerCustomerGlueJob, id: str) -> None:  # noqa: A002 - t
             "The zone is that of the subnet that the settings name, and Glue wants to be told both.": (
                 "CloudFormation-Validate::W3010",
             ),
+            **removal(removal_policy),
         },
     )
+
+
+def _of_readers(job: PerCustomerGlueJob, bucket: str) -> dict[str, tuple[str, ...]]:
+    if not job.customer.readers:
+        return {}
+    reason = "Readers may read every object that the job wrote, and the job makes their names up."
+    return {reason: _wildcards(f"<{bucket}.Arn>/data/*")}
 
 
 def _wildcards(*resources: str) -> tuple[str, ...]:
     return tuple(f"AwsSolutions::AwsSolutions-IAM5[Resource::{each}]" for each in resources)
 
 
+def _administrators(context: Mapping[str, object]) -> tuple[str, ...]:
+    value = _parsed(CUSTOMER_ADMINISTRATORS, context.get(CUSTOMER_ADMINISTRATORS, []), "a JSON list of ARNs")
+    if (arns := arns_in(value)) is None:
+        raise _refusal(CUSTOMER_ADMINISTRATORS, value, "a list of ARNs of roles and users")
+    return arns
+
+
 def _object(setting: str, context: Mapping[str, object]) -> dict[str, object]:
-    value = context.get(setting)
-    if isinstance(value, str):  # -c KEY=VALUE brings text
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise _refusal(setting, value, "a JSON object") from error
+    value = _parsed(setting, context.get(setting), "a JSON object")
     if not isinstance(value, dict):
         raise _refusal(setting, value, "an object")
     return value
+
+
+def _parsed(setting: str, value: object, allowed: str) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)  # -c KEY=VALUE brings text
+    except json.JSONDecodeError as error:
+        raise _refusal(setting, value, allowed) from error
 
 
 def _refusal(setting: str, got: object, allowed: str) -> ValueError:

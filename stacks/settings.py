@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
@@ -15,10 +15,12 @@ ACCOUNT = "encrypted-data:account"
 BUCKETS = "encrypted-data:buckets"
 REPLICATED_BUCKETS = "encrypted-data:replicatedBuckets"
 REMOVAL_POLICY = "encrypted-data:removalPolicy"
+NAMES = frozenset({ACCOUNT, BUCKETS, REPLICATED_BUCKETS, REMOVAL_POLICY})
+"""The settings that are read here."""
 
-_REPLICATED_FIELDS = {"name", "regions", "administrators", "monitoring", "promotion"}
+REPLICATED_FIELDS = {"name", "regions", "administrators", "monitoring", "promotion"}
 _PROMOTION_FIELDS = {"primaryRegion", "regions"}
-_FIELDS = {"name", "encryption", "uploadPolicy", "administrators", "users"}
+BUCKET_FIELDS = {"name", "encryption", "uploadPolicy", "administrators", "users"}
 # AccessLogs and its output are the stack's own.
 _NAME = re.compile(r"(?!AccessLog)[A-Z][A-Za-z0-9]{0,31}")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
@@ -149,6 +151,17 @@ class Settings:
         )
 
 
+def check_names(context: Mapping[str, object], *, known: Collection[str]) -> None:
+    """Refuse a setting of the app's context that nobody reads: it would be taken for heeded.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    for name in sorted(context):
+        if name.startswith("encrypted-data:") and name not in known:
+            raise _refusal(name, context[name], f"one of the settings {', '.join(sorted(known))}")
+
+
 def _account(value: object) -> str | None:
     if value is None or (isinstance(value, str) and _ACCOUNT.fullmatch(value)):
         return value
@@ -167,7 +180,7 @@ def _list(setting: str, value: object) -> list[object]:
 
 
 def _bucket(entry: object) -> BucketSettings:
-    fields = _entry(BUCKETS, entry, required={"name"}, allowed=_FIELDS)
+    fields = _entry(BUCKETS, entry, required={"name"}, allowed=BUCKET_FIELDS)
     return BucketSettings(
         name=_name(BUCKETS, fields["name"]),
         encryption=_choice(BUCKETS, "encryption", fields.get("encryption", "SSE_KMS"), ServerSideEncryption),
@@ -182,7 +195,7 @@ def _replicated(entry: object, account: str | None) -> ReplicatedBucketsSettings
         raise _refusal(
             ACCOUNT, None, f"twelve digits, or credentials that tell them, where {REPLICATED_BUCKETS} has any"
         )
-    fields = _entry(REPLICATED_BUCKETS, entry, required={"name", "regions"}, allowed=_REPLICATED_FIELDS)
+    fields = _entry(REPLICATED_BUCKETS, entry, required={"name", "regions"}, allowed=REPLICATED_FIELDS)
     return ReplicatedBucketsSettings(
         account=account,
         name=_name(REPLICATED_BUCKETS, fields["name"]),
@@ -235,9 +248,16 @@ def _choice(setting: str, field: str, value: object, choices: type[_Choice]) -> 
 
 
 def _arns(setting: str, field: str, value: object) -> tuple[str, ...]:
+    if (arns := arns_in(value)) is None:
+        raise _refusal(f"{setting}, {field}", value, "a list of ARNs of roles and users")
+    return arns
+
+
+def arns_in(value: object) -> tuple[str, ...] | None:
+    """Return the ARNs that a setting lists, or None where it is something else: whose, the constructs check."""
     if isinstance(value, list) and all(isinstance(arn, str) and arn.startswith("arn:") for arn in value):
         return tuple(value)
-    raise _refusal(f"{setting}, {field}", value, "a list of ARNs of roles and users")
+    return None
 
 
 def _refusal(setting: str, got: object, allowed: str) -> ValueError:

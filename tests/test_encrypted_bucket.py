@@ -176,6 +176,49 @@ class TestExistingKey:
             "Fn::GetAtt": [key, "Arn"]
         }
 
+    def test_with_material_of_the_customers_own(self) -> None:
+        policy = {"Version": "2012-10-17", "Statement": []}
+        stack = build(
+            lambda stack: EncryptedBucket(
+                stack, "Data", key=kms.CfnKey(stack, "Existing", key_policy=policy, origin="EXTERNAL")
+            )
+        )
+        (key,) = resources_of(stack, "AWS::KMS::Key")
+        by_default = default_encryption(stack)["ServerSideEncryptionByDefault"]
+        assert by_default == {"KMSMasterKeyID": {"Fn::GetAtt": [key, "Arn"]}, "SSEAlgorithm": "aws:kms"}
+
+    @pytest.mark.parametrize("level", [1, 2])
+    @pytest.mark.parametrize(
+        ("spec", "usage", "said"),
+        [
+            (kms.KeySpec.RSA_2048, kms.KeyUsage.ENCRYPT_DECRYPT, "key_spec RSA_2048"),
+            (kms.KeySpec.ECC_NIST_P256, kms.KeyUsage.SIGN_VERIFY, "key_spec ECC_NIST_P256"),
+            (kms.KeySpec.HMAC_256, kms.KeyUsage.GENERATE_VERIFY_MAC, "key_spec HMAC_256"),
+        ],
+    )
+    def test_that_isnt_symmetric_is_refused(
+        self, spec: kms.KeySpec, usage: kms.KeyUsage, said: str, level: int
+    ) -> None:
+        stack = new_stack()
+        whole = kms.Key(stack, "Existing", key_spec=spec, key_usage=usage)
+        key: Any = whole if level == 2 else whole.node.default_child
+        with pytest.raises(ValueError, match=rf"Data: key is 'a key with {said}'; allowed: a symmetric key .*; make"):
+            EncryptedBucket(stack, "Data", key=key)
+        assert stack.node.try_find_child("Data") is None
+
+    def test_for_another_usage_is_refused(self) -> None:
+        stack = new_stack()
+        policy = {"Version": "2012-10-17", "Statement": []}
+        key = kms.CfnKey(stack, "Existing", key_policy=policy, key_usage="SIGN_VERIFY")
+        with pytest.raises(ValueError, match=r"Data: key is 'a key with key_usage SIGN_VERIFY'; .* ENCRYPT_DECRYPT"):
+            EncryptedBucket(stack, "Data", key=key)
+
+    def test_whose_kind_only_the_deployment_knows_passes(self) -> None:
+        stack = new_stack()
+        kind = cdk.CfnParameter(stack, "Kind").value_as_string
+        policy = {"Version": "2012-10-17", "Statement": []}
+        EncryptedBucket(stack, "Data", key=kms.CfnKey(stack, "Existing", key_policy=policy, key_spec=kind))
+
     @pytest.mark.parametrize("arn", [KEY_ARN, FOREIGN_KEY_ARN])
     def test_by_arn_warns_with_the_statement_its_policy_needs(self, arn: str) -> None:
         stack = new_stack(account="111122223333", region="eu-west-1")

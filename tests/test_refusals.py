@@ -22,8 +22,8 @@ from cdk_encrypted_data import (
 )
 from cdk_encrypted_data.access_log_bucket import RETENTION_DAYS
 from cdk_encrypted_data.bucket_options import ABORT_UPLOAD_DAYS, NONCURRENT_VERSION_DAYS
+from cdk_encrypted_data.customers import MAXIMUM_WORKERS, RETRIES, TIMEOUT_MINUTES
 from cdk_encrypted_data.managed_key import PENDING_WINDOW_DAYS, ROTATION_DAYS
-from cdk_encrypted_data.per_customer_glue_job import MAXIMUM_WORKERS, RETRIES, TIMEOUT_MINUTES
 from tests.customers.fixtures import CODE, NETWORK, customer
 from tests.synthesis import new_stack
 
@@ -48,7 +48,10 @@ DURATIONS = [
     (AccessLogBucket, "retention", RETENTION_DAYS),
     (FailureTopic, "key_rotation_period", ROTATION_DAYS),
     (FailureTopic, "key_pending_window", PENDING_WINDOW_DAYS),
+    (ReplicationDestination, "key_rotation_period", ROTATION_DAYS),
+    (ReplicationDestination, "key_pending_window", PENDING_WINDOW_DAYS),
     (ReplicationDestination, "noncurrent_version_expiration", NONCURRENT_VERSION_DAYS),
+    (ReplicationDestination, "abort_incomplete_multipart_upload_after", ABORT_UPLOAD_DAYS),
     (PerCustomerGlueJob, "key_rotation_period", ROTATION_DAYS),
     (PerCustomerGlueJob, "key_pending_window", PENDING_WINDOW_DAYS),
     (PerCustomerGlueJob, "noncurrent_version_expiration", NONCURRENT_VERSION_DAYS),
@@ -72,6 +75,8 @@ TEXTS = [
     (EncryptedBucket, "bucket_name_prefix"),
     (AccessLogBucket, "bucket_name"),
     (ReplicationDestination, "bucket_name_prefix"),
+    (ReplicationDestination, "key_alias_name"),
+    (ReplicationDestination, "access_log_prefix"),
     (PerCustomerGlueJob, "subnet_id"),
     (PerCustomerGlueJob, "availability_zone"),
     (PerCustomerGlueJob, "worker_type"),
@@ -92,7 +97,7 @@ CHOICES = [
     ),
     *(
         (ReplicationDestination, argument)
-        for argument in ("encryption", "delete_markers", "object_lock", "minimum_tls_version")
+        for argument in ("encryption", "delete_markers", "object_lock", "minimum_tls_version", "object_events")
     ),
     (PerCustomerGlueJob, "glue_version"),
 ]

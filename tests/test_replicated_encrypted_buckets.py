@@ -601,6 +601,24 @@ class TestRefusals:
         assert_refused("access_log_buckets", home, [away], access_log_buckets=[AccessLogBucket(far, "Logs")])
         twice = [AccessLogBucket(home, name) for name in ("A", "B")]
         assert_refused("access_log_buckets", home, [away], access_log_buckets=twice)
+        assert_refused("access_log_prefix", home, [away], access_log_prefix="acme/")
+        assert_refused("access_log_prefix", home, [away], access_log_buckets=twice[:1], access_log_prefix="acme")
+
+    def test_an_access_log_prefix_is_that_of_every_bucket_with_logs(self) -> None:
+        app = cdk.App()
+        home, away, far = (stack_in(region, app) for region in REGIONS)
+        logs = [AccessLogBucket(each, "Logs") for each in (home, away)]
+        make(home, [away, far], access_log_buckets=logs, access_log_prefix="acme/")
+        assembly = app.synth()
+        found = {}
+        for region in REGIONS:
+            buckets = of_kind(assembly.get_stack_by_name(region).template, "AWS::S3::Bucket")
+            found[region] = [
+                each["Properties"]["LoggingConfiguration"]["LogFilePrefix"]
+                for each in buckets
+                if "LoggingConfiguration" in each["Properties"]
+            ]
+        assert found == {home.region: ["acme/"], away.region: ["acme/"], far.region: []}
 
 
 MANY = [

@@ -196,6 +196,14 @@ THERE_REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("encryption", {"encryption": "aws:kms"}),
     ("delete_markers", {"delete_markers": True}),
     ("object_lock", {"object_lock": True}),
+    ("key_alias_name", {"key_alias_name": "backup"}),
+    ("key_alias_name", {"key_alias_name": "alias/aws/backup"}),
+    ("key_rotation_period", {"key_rotation_period": cdk.Duration.days(89)}),
+    ("key_pending_window", {"key_pending_window": cdk.Duration.days(31)}),
+    ("abort_incomplete_multipart_upload_after", {"abort_incomplete_multipart_upload_after": cdk.Duration.days(366)}),
+    ("access_log_prefix", {"access_log_prefix": "backup"}),
+    ("access_log_prefix", {"access_log_prefix": "backup/"}),
+    ("object_events", {"object_events": True}),
     ("removal_policy", {"removal_policy": cdk.RemovalPolicy.SNAPSHOT}),
 ]
 

@@ -55,12 +55,15 @@ def test_every_text() -> None:
         bucket_name_prefix=token("BackupPrefix"),
         source_role_arns=["arn:aws:iam::444455556666:role/orders-replication"],
         key_administrators=[iam.ArnPrincipal(token("BackupAdministratorArn"))],
+        key_alias_name=f"alias/{token('BackupAlias')}",
+        access_log_bucket=logs,
+        access_log_prefix=token("BackupAccessLogPrefix"),
     )
 
     synthesized = template(stack)
     resources = json.dumps(synthesized["Resources"])
     names = [name for name in synthesized["Parameters"] if name != "BootstrapVersion"]
-    assert len(names) == 20
+    assert len(names) == 22
     assert [name for name in names if json.dumps({"Ref": name}) not in resources] == []
 
 
@@ -71,6 +74,11 @@ def test_durations() -> None:
     AccessLogBucket(stack, "Logs", retention=days)
     roles = ["arn:aws:iam::444455556666:role/orders-replication"]
     ReplicationDestination(
-        stack, "Backup", bucket_name_prefix="backup", source_role_arns=roles, noncurrent_version_expiration=days
+        stack,
+        "Backup",
+        bucket_name_prefix="backup",
+        source_role_arns=roles,
+        noncurrent_version_expiration=days,
+        abort_incomplete_multipart_upload_after=days,
     )
-    assert json.dumps(template(stack)["Resources"]).count('{"Ref": "Days"}') == 4
+    assert json.dumps(template(stack)["Resources"]).count('{"Ref": "Days"}') == 5

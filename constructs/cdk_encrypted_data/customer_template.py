@@ -54,6 +54,7 @@ class Options:
     key_name_tag: str
     key_administrators: Sequence[str]
     key_users: Sequence[str]
+    has_readers: bool
     rotation_days: int | None
     pending_days: int | None
     bucket_name_prefix: str
@@ -111,6 +112,8 @@ def template(options: Options) -> Resource:
         resources["Schedule"] = _schedule(options, options.schedule)
     if options.failure_topic_arn is not None:
         resources["Failure"] = _failure(options, options.failure_topic_arn)
+    if options.has_readers:
+        resources["Reader"] = _reader(options)
     return {"Resources": {name: _with_references(each) for name, each in resources.items()}}
 
 
@@ -223,6 +226,15 @@ def _permissions(options: Options) -> Resource:
     ]
     # Not inline: a policy of its own waits for the key and the bucket, and rule packs want it so.
     properties = {"PolicyDocument": _document(statements), "Roles": ["${Role}"]}
+    return _resource("AWS::IAM::ManagedPolicy", properties)
+
+
+def _reader(options: Options) -> Resource:
+    # Attached by whoever has the readers' roles: they are of other stacks, or of nobody's, as Identity Center's are.
+    properties = {
+        "Description": f"Reads and decrypts what the Glue job of {options.name} wrote",
+        "PolicyDocument": _document(glue.read_output("${Bucket.Arn}", "${Key.Arn}", HERE, output=OUTPUT)),
+    }
     return _resource("AWS::IAM::ManagedPolicy", properties)
 
 

@@ -14,6 +14,15 @@ from cdk_encrypted_data.validation import Text
 PARTITIONS = (1, 64)
 """How many connections may read a table at the same time."""
 
+MAXIMUM_WORKERS = (2, 299)
+"""The fewest and the most workers that a run may have."""
+
+TIMEOUT_MINUTES = (1, 10_080)
+"""How long a run may take, in minutes: a minute to seven days."""
+
+RETRIES = (0, 10)
+"""How often Glue may start a failed run again."""
+
 TAGS = 40
 """How many tags a customer may have. AWS takes 50 of a resource; the library and the app need some."""
 
@@ -132,6 +141,14 @@ class Customer:
         tables: What is read of it.
         rules: Which set of rules of the job's code is applied.
         schedule: When the job runs, in UTC, such as ``cron(0 3 * * ? *)``. Default: when somebody starts it.
+        readers: ARNs of roles and users of the job's account, who read and decrypt what the job writes, and may not
+            administer the key. The key names them, so they must be there when it is deployed; attach to each the policy
+            that `PerCustomerGlueJob` makes for them. Default: nobody but the job.
+        worker_type: The size of the workers, ``G.1X`` to ``G.16X`` or ``R.1X`` to ``R.8X``. Default, of this and the
+            next three: what `PerCustomerGlueJob` is told for those who say nothing.
+        maximum_workers: 2 to 299, of which Glue takes what a run has use for.
+        timeout_minutes: When a run is ended: 1 to 10080 minutes, which are seven days.
+        retries: How often Glue starts a failed run again: 0 to 10. With 0, runs for which the account has no room wait.
         tags: Further tags of the customer's resources, at most 40. Default: none.
 
     Raises:
@@ -147,6 +164,11 @@ class Customer:
     title: str | None = None
     secret_key_arn: str | None = None
     schedule: str | None = None
+    readers: Sequence[str] = ()
+    worker_type: str | None = None
+    maximum_workers: int | None = None
+    timeout_minutes: int | None = None
+    retries: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -166,6 +188,16 @@ class Customer:
         _check_different(owner, "tables", [table.name for table in self.tables])
         validation.check_known_text(owner, "rules", self.rules, _RULES)
         validation.check_optional_text(owner, "schedule", self.schedule, _SCHEDULE)
+        validation.check_texts(owner, "readers", self.readers, validation.PRINCIPAL_ARN)
+        _check_different(owner, "readers", self.readers)
+        validation.check_optional_text(owner, "worker_type", self.worker_type, validation.WORKER_TYPE)
+        for argument, number, bounds in (
+            ("maximum_workers", self.maximum_workers, MAXIMUM_WORKERS),
+            ("timeout_minutes", self.timeout_minutes, TIMEOUT_MINUTES),
+            ("retries", self.retries, RETRIES),
+        ):
+            if number is not None:
+                validation.check_number(owner, argument, number, bounds)
         _check_tags(owner, self.tags)
 
     def all_tags(self) -> dict[str, str]:
@@ -294,7 +326,7 @@ def _check_jdbc_url(owner: str, url: object) -> None:
 def _check_different(owner: str, argument: str, names: Sequence[str]) -> None:
     if len(set(names)) != len(names):
         raise validation.refusal(
-            owner, argument, got=list(names), allowed="names that differ from each other", remedy="rename one"
+            owner, argument, got=list(names), allowed="each name once", remedy="rename one, or leave it out"
         )
 
 

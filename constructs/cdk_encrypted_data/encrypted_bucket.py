@@ -99,10 +99,11 @@ class EncryptedBucket(Construct):
             id: Its id there. Part of the logical ids: changing it makes a new bucket and key.
             encryption: How S3 encrypts. Default: SSE-KMS.
             key: An existing key: a `CustomerManagedKey`, a key of this app, or any key by reference
-                (``kms.Key.from_key_arn``), of this or another account, single- or multi-Region, of any origin, in the
-                bucket's Region. Its policy must let the bucket's users use it; where it can't be changed from here a
-                warning shows the statement it needs. Default: a new key for this bucket. Another key for a bucket that
-                holds objects takes the old key out of its grants: what is stored under it can't be read by them.
+                (``kms.Key.from_key_arn``), of this or another account, single- or multi-Region, in the bucket's Region.
+                S3 takes symmetric keys only, whatever their origin: a key of this app is looked at, and an ARN doesn't
+                show it. Its policy must let the bucket's users use it; where it can't be changed from here a warning
+                shows the statement it needs. Default: a new key for this bucket. Another key for a bucket that holds
+                objects takes the old key out of its grants: what is stored under it can't be read by them.
             key_administrators: Of the new key: who administers it and may not use it (`CustomerManagedKey`). Default:
                 the account's IAM policies decide.
             key_users: Of the new key: who uses it and may not administer it. Default: the account's IAM policies

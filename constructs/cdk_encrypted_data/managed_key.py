@@ -10,7 +10,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk_encrypted_data import policies, validation
-from cdk_encrypted_data.interned import pseudo_parameters
+from cdk_encrypted_data.interned import home, pseudo_parameters
 from cdk_encrypted_data.policies import key as key_policy
 
 ROTATION_DAYS = (90, 2560)
@@ -179,19 +179,24 @@ def check_options(
     validation.check_known_days(owner, f"{prefix}pending_window", pending_window, PENDING_WINDOW_DAYS)
     if administrators == () and users == ():
         return [], []
-    account = cdk.Stack.of(scope).account
+    account = home(scope).account
     administrator_arns = validation.check_principals(owner, f"{prefix}administrators", administrators, account=account)
     user_arns = validation.check_principals(owner, f"{prefix}users", users, account=account)
-    for user in user_arns:
-        if any(validation.may_be_same(user, administrator) for administrator in administrator_arns):
+    check_separation(owner, f"{prefix}users", user_arns, administrators=administrator_arns)
+    return administrator_arns, user_arns
+
+
+def check_separation(owner: str, argument: str, users: Sequence[str], *, administrators: Sequence[str]) -> None:
+    """Refuse users of a key who are known to administer it."""
+    for user in users:
+        if any(validation.may_be_same(user, administrator) for administrator in administrators):
             raise validation.refusal(
                 owner,
-                f"{prefix}users",
+                argument,
                 got=user,
                 allowed="principals that aren't administrators",
                 remedy="take it out of one of the two: who administers the key may not use it",
             )
-    return administrator_arns, user_arns
 
 
 def check_key_grantee(

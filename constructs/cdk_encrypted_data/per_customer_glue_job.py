@@ -28,23 +28,14 @@ from cdk_encrypted_data.bucket_options import (
 )
 from cdk_encrypted_data.choices import GlueVersion
 from cdk_encrypted_data.customer_template import OUTPUT, Options
-from cdk_encrypted_data.customers import Customer
-from cdk_encrypted_data.interned import pseudo_parameters
+from cdk_encrypted_data.customers import MAXIMUM_WORKERS, RETRIES, TIMEOUT_MINUTES, Customer
+from cdk_encrypted_data.interned import home, pseudo_parameters
 from cdk_encrypted_data.job_code import JobCode
-from cdk_encrypted_data.managed_key import check_key_grantee, check_options
-from cdk_encrypted_data.policies import Statement, access, glue
+from cdk_encrypted_data.managed_key import check_key_grantee, check_options, check_separation
+from cdk_encrypted_data.policies import Statement, glue
 
 if TYPE_CHECKING:  # half of the time that importing this module would take
     from aws_cdk import aws_glue as cdk_glue
-
-MAXIMUM_WORKERS = (2, 299)
-"""The fewest and the most workers that a run may have."""
-
-TIMEOUT_MINUTES = (1, 10_080)
-"""How long a run may take, in minutes: a minute to seven days."""
-
-RETRIES = (0, 10)
-"""How often Glue may start a failed run again."""
 
 _DEFAULT_TIMEOUT_MINUTES = 120
 
@@ -60,13 +51,15 @@ class PerCustomerGlueJob(Construct):
 
     It makes a KMS key with an alias, an encrypted bucket with its policy, a role and its permissions, a Glue security
     configuration, a JDBC connection and the job; with a schedule a trigger, with a topic a rule that tells of failed
-    runs. Nothing of it is shared with another customer, except the code, which the job may read and nothing else of it.
+    runs, with readers a policy to attach to them. Nothing of it is shared with another customer, except the code, which
+    the job may read and nothing else of it.
 
     The key is a `CustomerManagedKey` and the bucket an `EncryptedBucket`, statement by statement, and beyond these:
 
-    - The key names its users: the job's role, and ``key_users``. Nobody else uses it, whatever IAM policies say.
+    - The key names its users: the job's role, the customer's ``readers``, and ``key_users``. Nobody else uses it,
+      whatever IAM policies say.
     - The job uses it directly as well: it encrypts every file in its own process, before it is stored. It gets data
-      keys for this one format only, and ``key_users`` may open them, in their own processes, and make none.
+      keys for this one format only, and the other users may open them, in their own processes, and make none.
     - CloudWatch Logs may use it for the log groups that Glue derives for this job, and the job for its bookmarks.
     - Glue's temporary objects, under ``tmp/``, expire after 7 days.
 
@@ -81,8 +74,8 @@ class PerCustomerGlueJob(Construct):
 
     Stateful: the key and the bucket. They and the bucket's policy are retained when they leave the template unless
     ``removal_policy`` says otherwise; data under a deleted key are lost. Another ``id`` or scope makes new ones,
-    another ``bucket_name_prefix`` a new bucket. The role isn't retained: a key that stays has ``key_users`` only, until
-    somebody changes its policy.
+    another ``bucket_name_prefix`` a new bucket. The role isn't retained: a key that stays has the other
+    users only, until somebody changes its policy.
 
     See https://docs.aws.amazon.com/glue/latest/dg/encryption-security-configuration.html.
     """
@@ -129,8 +122,8 @@ class PerCustomerGlueJob(Construct):
             security_group_ids: Of these interfaces: the database must admit one, and one must admit itself for all TCP
                 ports.
             glue_version: Default: Glue 5.1 (Spark 3.5, Python 3.11).
-            worker_type: The size of the workers: ``G.1X`` to ``G.16X``, or ``R.1X`` to ``R.8X``. Default: ``G.1X``,
-                4 CPUs and 16 GB each.
+            worker_type: Of a customer who doesn't say it, as of the next three: the size of the workers, ``G.1X`` to
+                ``G.16X``, or ``R.1X`` to ``R.8X``. Default: ``G.1X``, 4 CPUs and 16 GB each.
             maximum_workers: 2 to 299; Glue takes as many of them as a run has use for. Default: 4.
             timeout: When a run is ended: a minute to seven days, in whole minutes. Default: 2 hours.
             retries: How often Glue starts a failed run again: 0 to 10. Default: never, and runs for which the account
@@ -139,8 +132,8 @@ class PerCustomerGlueJob(Construct):
                 Default: nobody.
             key_administrators: As of `EncryptedBucket`: who administers the key and may not use it. Default: the
                 account's IAM policies decide.
-            key_users: Who uses the key beside the job, to read what it wrote, and may not administer it. Default:
-                nobody.
+            key_users: Who uses the key beside the job and the customer's ``readers``, to read what the job wrote, and
+                may not administer it. Default: nobody.
             key_alias_name: ``alias/…``. Default: ``alias/STACK/PATH``.
             key_rotation_period: 90 to 2560 days. Default: 365 days.
             key_pending_window: 7 to 30 days. Default: 30 days.
@@ -225,6 +218,11 @@ class PerCustomerGlueJob(Construct):
             pending_window=key_pending_window,
             prefix="key_",
         )
+        if customer.readers:
+            # Texts, and nothing of the CDK: in a fleet each call into Node counts.
+            validation.check_principal_arns(id, "readers", customer.readers, account=home(scope).account)
+            check_separation(id, "readers", customer.readers, administrators=administrator_arns)
+            user_arns = [*user_arns, *(each for each in customer.readers if each not in user_arns)]
         if bucket_name_prefix is not None:
             validation.check_name_length(id, "bucket_name_prefix", bucket_name_prefix, cdk.Stack.of(scope).region)
         check_access_logs(id, access_log_bucket, access_log_prefix, scope)
@@ -252,6 +250,7 @@ class PerCustomerGlueJob(Construct):
             key_name_tag=names.readable(path),
             key_administrators=administrator_arns,
             key_users=user_arns,
+            has_readers=bool(customer.readers),
             rotation_days=_days(key_rotation_period),
             pending_days=_days(key_pending_window),
             bucket_name_prefix=bucket_name_prefix or names.bucket_prefix(customer.name, path),
@@ -272,10 +271,10 @@ class PerCustomerGlueJob(Construct):
             arguments=_ARGUMENTS,
             pinned_arguments=_pinned_arguments(customer, code),
             glue_version=glue_version.value,
-            worker_type=worker_type,
-            workers=maximum_workers,
-            timeout_minutes=int(timeout.to_minutes()) if timeout else _DEFAULT_TIMEOUT_MINUTES,
-            retries=retries,
+            worker_type=customer.worker_type or worker_type,
+            workers=customer.maximum_workers or maximum_workers,
+            timeout_minutes=customer.timeout_minutes or _minutes(timeout),
+            retries=retries if customer.retries is None else customer.retries,
             schedule=customer.schedule,
             failure_topic_arn=_topic_arn(cast("Construct", failure_topic)) if failure_topic else None,
         )
@@ -326,6 +325,23 @@ class PerCustomerGlueJob(Construct):
         return cast("iam.CfnManagedPolicy", self._resource("Permissions"))
 
     @functools.cached_property
+    def reader_policy(self) -> iam.CfnManagedPolicy:
+        """The policy that gives the customer's ``readers`` what they need: attach it to each of them, and nobody else.
+
+        Raises:
+            ValueError: If the customer has none.
+        """
+        if not self._customer.readers:
+            raise validation.refusal(
+                self._id,
+                "readers",
+                got=self._customer.readers,
+                allowed="a customer with readers",
+                remedy="name them in the customer, or grant_read to one of key_users",
+            )
+        return cast("iam.CfnManagedPolicy", self._resource("Reader"))
+
+    @functools.cached_property
     def security_configuration(self) -> cdk_glue.CfnSecurityConfiguration:
         """The security configuration."""
         return cast("cdk_glue.CfnSecurityConfiguration", self._resource("SecurityConfiguration"))
@@ -341,18 +357,19 @@ class PerCustomerGlueJob(Construct):
         return cast("cdk_glue.CfnJob", self._resource("Job"))
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let one of ``key_users`` list the bucket, read what the job wrote, and decrypt it.
+        """Let one of the key's other users list the bucket, read what the job wrote, and decrypt it.
+
+        Args:
+            grantee: One of ``key_users`` or of the customer's ``readers``, or a group or managed policy for them. The
+                CDK gives a role or user an inline policy, an imported one as well; where permissions are given outside
+                the app, attach `reader_policy`, which says the same.
 
         Raises:
             ValueError: If the key doesn't name the grantee among its users, or it can't be given a policy.
         """
         bucket_arn, key_arn = self.bucket.bucket_arn, self.key.key_arn
         self._check_user(grantee)
-        granted: list[Statement] = [
-            {"Action": list(each.actions), "Resource": [each.resource], "Condition": each.condition or {}}
-            for each in access.read(bucket_arn, f"{OUTPUT}*", key_arn=key_arn, region=pseudo_parameters().region)
-        ]
-        return self._grant(grantee, *granted, glue.decrypt_in_applications(key_arn))
+        return self._grant(grantee, *glue.read_output(bucket_arn, key_arn, _here(), output=OUTPUT))
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a role, user or policy start runs of this job, watch them and stop them. It gives no data and no key.
@@ -455,6 +472,10 @@ def _program(code: JobCode, rules: str) -> dict[str, str]:
         # they depend on isn't looked for elsewhere; with other modules it is an option that changes nothing of theirs.
         "--python-modules-installer-option": "--no-index" if only_wheels else "--disable-pip-version-check",
     }
+
+
+def _minutes(duration: cdk.Duration | None) -> int:
+    return _DEFAULT_TIMEOUT_MINUTES if duration is None else int(duration.to_minutes())
 
 
 def _days(duration: cdk.Duration | None) -> int | None:

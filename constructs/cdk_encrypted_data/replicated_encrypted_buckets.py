@@ -84,6 +84,7 @@ class ReplicatedEncryptedBuckets(Construct):
         abort_incomplete_multipart_upload_after: cdk.Duration | None = None,
         lifecycle_rules: Sequence[s3.LifecycleRule] = (),
         access_log_buckets: Sequence[AccessLogBucket] = (),
+        access_log_prefix: str | None = None,
         cors: Sequence[s3.CorsRule] = (),
         object_events: ObjectEvents = ObjectEvents.NOWHERE,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
@@ -126,6 +127,8 @@ class ReplicatedEncryptedBuckets(Construct):
             lifecycle_rules: Rules beside the buckets' own. Default: none.
             access_log_buckets: Where S3 delivers server access logs: at most one log bucket of each Region. Default: no
                 access logs.
+            access_log_prefix: The prefix of those logs in each, ended by a slash; no two buckets of a log bucket may
+                share one. Default: the path of each bucket.
             cors: Which web pages of other origins may call the buckets. Default: none.
             object_events: Where the buckets report what happens to their objects. Default: nowhere.
             removal_policy: What happens to buckets and keys when they leave the template. Default: they stay.
@@ -183,6 +186,15 @@ class ReplicatedEncryptedBuckets(Construct):
         if keys is not None:
             _check_keys(id, keys, regions, cdk.Stack.of(scope))
         logs = _log_buckets(id, access_log_buckets, regions)
+        validation.check_optional_text(id, "access_log_prefix", access_log_prefix, validation.LOG_PREFIX)
+        if access_log_prefix is not None and not logs:
+            raise validation.refusal(
+                id,
+                "access_log_prefix",
+                got=access_log_prefix,
+                allowed="no prefix without access_log_buckets",
+                remedy="pass the log buckets as well, or leave the prefix out",
+            )
         _check_replicas_are_new(id, f"{id}Replica", replicas)
 
         replication = Replication(
@@ -219,6 +231,8 @@ class ReplicatedEncryptedBuckets(Construct):
                 abort_incomplete_multipart_upload_after=abort_incomplete_multipart_upload_after,
                 lifecycle_rules=lifecycle_rules,
                 access_log_bucket=logs.get(region),
+                # Some Regions may have no log bucket.
+                access_log_prefix=access_log_prefix if region in logs else None,
                 cors=cors,
                 object_events=object_events,
                 removal_policy=removal_policy,

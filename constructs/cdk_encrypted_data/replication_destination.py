@@ -12,7 +12,13 @@ from constructs import Construct
 from cdk_encrypted_data import validation
 from cdk_encrypted_data.access_log_bucket import AccessLogBucket
 from cdk_encrypted_data.bucket_options import check_access_logs, check_storage
-from cdk_encrypted_data.choices import DeleteMarkers, MinimumTlsVersion, ObjectLock, ServerSideEncryption
+from cdk_encrypted_data.choices import (
+    DeleteMarkers,
+    MinimumTlsVersion,
+    ObjectEvents,
+    ObjectLock,
+    ServerSideEncryption,
+)
 from cdk_encrypted_data.customer_managed_key import CustomerManagedKey
 from cdk_encrypted_data.encrypted_bucket import EncryptedBucket
 from cdk_encrypted_data.interned import pseudo_parameters
@@ -45,10 +51,16 @@ class ReplicationDestination(Construct):
         object_lock: ObjectLock = ObjectLock.OFF,
         encryption: ServerSideEncryption = ServerSideEncryption.SSE_KMS,
         key_administrators: Sequence[iam.IPrincipal | iam.ArnPrincipal] = (),
+        key_alias_name: str | None = None,
+        key_rotation_period: cdk.Duration | None = None,
+        key_pending_window: cdk.Duration | None = None,
         minimum_tls_version: MinimumTlsVersion = MinimumTlsVersion.TLS_1_2,
         noncurrent_version_expiration: cdk.Duration | None = None,
+        abort_incomplete_multipart_upload_after: cdk.Duration | None = None,
         lifecycle_rules: Sequence[s3.LifecycleRule] = (),
         access_log_bucket: AccessLogBucket | None = None,
+        access_log_prefix: str | None = None,
+        object_events: ObjectEvents = ObjectEvents.NOWHERE,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
     ) -> None:
         """Make the bucket, its policy and its key.
@@ -63,14 +75,23 @@ class ReplicationDestination(Construct):
             object_lock: Whether objects can be locked, as the sources' ``object_lock`` says. Default: they can't.
             encryption: SSE-KMS or DSSE-KMS, as the sources'. Default: SSE-KMS.
             key_administrators: Who administers the key and may not use it. Default: this account's IAM policies decide.
+            key_alias_name: ``alias/…``. Default: ``alias/STACK/PATH``, the path of the key.
+            key_rotation_period: 90 to 2560 days. Default: 365 days.
+            key_pending_window: 7 to 30 days. Default: 30 days.
             minimum_tls_version: Default: TLS 1.2.
             noncurrent_version_expiration: 1 to 36500 days. Default: 90 days.
+            abort_incomplete_multipart_upload_after: 1 to 365 days. Default: 7 days.
             lifecycle_rules: Rules beside the bucket's own. Default: none.
             access_log_bucket: Where S3 delivers server access logs. Default: no access logs.
+            access_log_prefix: The prefix of those logs, ended by a slash; no two buckets of a log bucket may share one.
+                Default: the bucket's path.
+            object_events: Where the bucket reports what happens to its objects, the arrival of replicas among it.
+                Default: nowhere.
             removal_policy: What happens to bucket and key when they leave the template. Default: they stay.
 
         Raises:
-            ValueError: If an argument is out of bounds, or a role is of the bucket's own account.
+            ValueError: If an argument is out of bounds, if a log prefix comes without a log bucket, or if a role is of
+                the bucket's own account.
         """
         validation.check_text(id, "bucket_name_prefix", bucket_name_prefix, validation.BUCKET_NAME_PREFIX)
         validation.check_choice(id, "delete_markers", delete_markers, DeleteMarkers)
@@ -91,11 +112,22 @@ class ReplicationDestination(Construct):
             id,
             minimum_tls_version=minimum_tls_version,
             noncurrent_version_expiration=noncurrent_version_expiration,
+            abort_incomplete_multipart_upload_after=abort_incomplete_multipart_upload_after,
             lifecycle_rules=lifecycle_rules,
+            object_events=object_events,
             removal_policy=removal_policy,
         )
-        check_options(id, scope, administrators=key_administrators, prefix="key_")
-        check_access_logs(id, access_log_bucket, None, scope)
+        check_options(
+            id,
+            scope,
+            administrators=key_administrators,
+            alias_name=key_alias_name,
+            rotation_period=key_rotation_period,
+            pending_window=key_pending_window,
+            prefix="key_",
+        )
+        validation.check_optional_text(id, "access_log_prefix", access_log_prefix, validation.LOG_PREFIX)
+        check_access_logs(id, access_log_bucket, access_log_prefix, scope)
 
         super().__init__(scope, id)
         here = pseudo_parameters()
@@ -105,6 +137,9 @@ class ReplicationDestination(Construct):
             "Key",
             administrators=key_administrators,
             bucket_arns=[self._bucket_arn],
+            alias_name=key_alias_name,
+            rotation_period=key_rotation_period,
+            pending_window=key_pending_window,
             removal_policy=removal_policy,
         )
         key.add_statements(
@@ -120,8 +155,11 @@ class ReplicationDestination(Construct):
             key=key,
             minimum_tls_version=minimum_tls_version,
             noncurrent_version_expiration=noncurrent_version_expiration,
+            abort_incomplete_multipart_upload_after=abort_incomplete_multipart_upload_after,
             lifecycle_rules=lifecycle_rules,
             access_log_bucket=access_log_bucket,
+            access_log_prefix=access_log_prefix,
+            object_events=object_events,
             removal_policy=removal_policy,
         )
         if object_lock is ObjectLock.ON:

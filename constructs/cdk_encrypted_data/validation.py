@@ -6,6 +6,7 @@ do. What isn't given (``None``) passes, and so does a CDK token: its value is kn
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -13,6 +14,7 @@ from typing import NamedTuple, Protocol, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import region_info
 from constructs import Construct
 
@@ -315,6 +317,12 @@ def check_principals(owner: str, argument: str, principals: object, *, account: 
     if not isinstance(principals, (list, tuple)):
         raise refusal(owner, argument, got=principals, allowed=PRINCIPAL_ARN.allowed, remedy="pass a list of them")
     arns = [arn for principal in principals for arn in _arns_of(owner, argument, principal)]
+    check_principal_arns(owner, argument, arns, account=account)
+    return arns
+
+
+def check_principal_arns(owner: str, argument: str, arns: Sequence[str], *, account: str) -> None:
+    """Refuse principals that a key policy of this account can't name."""
     for arn in arns:
         check_text(owner, argument, arn, PRINCIPAL_ARN)
         theirs = account_in(arn)
@@ -326,11 +334,12 @@ def check_principals(owner: str, argument: str, principals: object, *, account: 
                 allowed=f"roles and users of account {account}",
                 remedy="let it assume a role of this account: the key serves no other",
             )
-    return arns
 
 
 def _arns_of(owner: str, argument: str, principal: object) -> list[str]:
     """Return the ARNs by which a policy would name a principal."""
+    if type(principal) is iam.ArnPrincipal:
+        return [_arn_of(principal)]
 
     def unnameable(got: object) -> ValueError:
         return refusal(owner, argument, got=got, allowed=PRINCIPAL_ARN.allowed, remedy=PRINCIPAL_ARN.remedy)
@@ -346,6 +355,12 @@ def _arns_of(owner: str, argument: str, principal: object) -> list[str]:
             raise unnameable(f"{kind}: {values}")
         arns += values
     return arns
+
+
+@functools.lru_cache(maxsize=64)
+def _arn_of(principal: iam.ArnPrincipal) -> str:
+    """Return a principal's ARN, asked of Node once for all keys that name it."""
+    return principal.arn
 
 
 def account_in(arn: str) -> str | None:
@@ -650,3 +665,24 @@ def check_key(owner: str, argument: str, key: object, *, region: str) -> None:
             allowed=f"a key of the bucket's Region, {region}",
             remedy="pass a key of that Region: of a multi-Region key, its replica there",
         )
+    _check_kind_of_key(owner, argument, key)
+
+
+def _check_kind_of_key(owner: str, argument: str, key: object) -> None:
+    """Refuse a key of this app that S3 couldn't encrypt under; of a key by its ARN nothing more is known."""
+    resource = key.node.default_child if isinstance(key, kms.Key) else key
+    if not isinstance(resource, kms.CfnKey):
+        return
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    for what, got, needed in (
+        ("key_spec", resource.key_spec, "SYMMETRIC_DEFAULT"),
+        ("key_usage", resource.key_usage, "ENCRYPT_DECRYPT"),
+    ):
+        if got is not None and not is_token(got) and got != needed:
+            raise refusal(
+                owner,
+                argument,
+                got=f"a key with {what} {got}",
+                allowed=f"a symmetric key for encryption, with {what} {needed}, whatever its origin",
+                remedy="make another: KMS changes neither of a key that is there",
+            )

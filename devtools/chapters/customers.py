@@ -11,6 +11,7 @@ from pathlib import Path
 
 from devtools import postgresql, spark
 from devtools.attempts import try_each
+from devtools.customer_readers import Readers
 from devtools.customers import TABLES
 from devtools.deployed_customers import Deployed, Source, failures, isolation, job, summary, topic_of_failures
 from devtools.postgresql import Postgresql
@@ -36,7 +37,7 @@ def show(
     rules: Path = spark.EXAMPLE_RULES,
     tables: Sequence[Mapping[str, object]] = TABLES,
 ) -> Iterator[Section]:
-    """Deploy two customers, run the job of each, let one fail, and try with one's rights what is the other's.
+    """Deploy two customers, run the job of each, let one fail, read what they wrote, and try what is the other's.
 
     Raises:
         NotRunError: If Spark or PostgreSQL can't be had on this machine.
@@ -50,18 +51,21 @@ def show(
                 Source.make(stage.aws, server, name, subjects=subjects, seed=seed)
                 for seed, name in enumerate(NAMES, start=1)
             ]
+        readers = Readers.make(stage.aws, NAMES)
         file = stage.directory / "customers.json"
-        file.write_text(json.dumps(_customers(sources, server.certificate, tables)))
+        file.write_text(json.dumps(_customers(sources, readers, server.certificate, tables)))
         context = {
             "encrypted-data:customers": str(file),
             "encrypted-data:customerNetwork": json.dumps(_NETWORK),
             "encrypted-data:customerRules": json.dumps({_RULES: str(rules)}),
+            "encrypted-data:customerAdministrators": json.dumps([readers.administrator_arn]),
         }
         options = [f"--context={name}={value}" for name, value in context.items()]
         assembly = stage.synth(shlex.join([sys.executable, "app.py"]), *options)
         stage.bootstrap(assembly)
         stage.deploy(assembly)
         again = list(try_each([stage.deploy_again(assembly)]))
+        readers.attach()
         deployed = [Deployed.find(stage.aws, source) for source in sources]
         inbox = topic_of_failures(stage.aws)
         for each in deployed:
@@ -74,14 +78,27 @@ def show(
         with stage.step(f"let a run of {deployed[0].source.name} fail"):
             results = list(try_each(failures(deployed[0], inbox, stage.directory / "fails")))
         yield Section(title="Who is told of runs that fail", results=results)
+    for each in deployed:
+        results = list(try_each(readers.attempts(each)))
+        yield Section(title=f"Who reads what the job of {each.source.name} wrote", results=results)
     for one, other in (deployed, deployed[::-1]):
         results = list(try_each(isolation(one, other)))
         yield Section(title=f"{one.source.name}, at what is {other.source.name}'s", results=results)
     yield Section(title="The app", results=again)
 
 
-def _customers(sources: list[Source], certificate: str, tables: Sequence[Mapping[str, object]]) -> dict[str, object]:
+def _customers(
+    sources: list[Source], readers: Readers, certificate: str, tables: Sequence[Mapping[str, object]]
+) -> dict[str, object]:
     """Return what the file of customers says."""
-    customers = [{"name": each.name, "secret_arn": each.secret_arn, "jdbc_url": each.jdbc_url} for each in sources]
+    customers = [
+        {
+            "name": each.name,
+            "secret_arn": each.secret_arn,
+            "jdbc_url": each.jdbc_url,
+            "readers": [readers.arn(each.name)],
+        }
+        for each in sources
+    ]
     same = {"ca_certificate": certificate, "rules": _RULES, "tables": list(tables)}
     return {"defaults": same, "customers": customers}

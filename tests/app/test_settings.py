@@ -13,6 +13,7 @@ from stacks.encrypted_data import EncryptedDataStack
 from stacks.settings import (
     ACCOUNT,
     BUCKETS,
+    NAMES,
     REMOVAL_POLICY,
     REPLICATED_BUCKETS,
     BucketSettings,
@@ -21,6 +22,7 @@ from stacks.settings import (
     RemovalPolicy,
     ReplicatedBucketsSettings,
     Settings,
+    check_names,
 )
 from tests.synthesis import resources_of
 
@@ -156,6 +158,14 @@ def test_the_account(named: str | None, of_the_credentials: str | None, account:
 def test_refused(context: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=rf"^encrypted-data:.* is .*; allowed: .*{message}.*; change it in cdk.json"):
         Settings.from_context({ACCOUNT: "111122223333"} | context)
+
+
+@pytest.mark.parametrize("name", ["encrypted-data:removalpolicy", "encrypted-data:administrators", "encrypted-data:"])
+def test_a_setting_that_nobody_reads_is_refused(name: str) -> None:
+    context: dict[str, object] = {ACCOUNT: "111122223333", "@aws-cdk/core:checkSecretUsage": True}
+    check_names(context, known=NAMES)
+    with pytest.raises(ValueError, match=rf"^{name} is 'x'; allowed: one of the settings .*{ACCOUNT}, .*; change it"):
+        check_names(context | {name: "x"}, known=NAMES)
 
 
 @pytest.mark.parametrize("name", ["AccessLogs", "AccessLog", "AccessLogBucketName"])

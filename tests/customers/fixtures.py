@@ -20,6 +20,7 @@ from cdk_encrypted_data import (
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 ENVIRONMENT = cdk.Environment(account=ACCOUNT, region=REGION)
+READER = f"arn:aws:iam::{ACCOUNT}:role/reports/acme-reader"
 # What a certificate begins and ends with; nobody here connects with it.
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 NETWORK: dict[str, Any] = {
@@ -71,6 +72,7 @@ def fullest_job(stack: cdk.Stack) -> PerCustomerGlueJob:
                 ),
             ],
             schedule="cron(0 3 * * ? *)",
+            readers=[READER],
             tags={"cost-center": "4711"},
         ),
         code=JobCode(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly
 from cdk_encrypted_data.proofs.proof import prove
 from cdk_encrypted_data.quotas.counting import count
 from stacks.cells import CELLS, Cell, CellSettings, cells_from
-from tests.customers.fixtures import ACCOUNT, NETWORK, REGION, customer
+from tests.customers.fixtures import ACCOUNT, NETWORK, READER, REGION, customer
 from tests.customers.test_job_code import rules
 from tests.customers.test_stacks import listed
 
 _PROJECT = Path(__file__).resolve().parents[2]
 NAMES = ("acme", "globex", "initech", "umbrella", "hooli")
 OTHER_ACCOUNT = "444455556666"
+ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/key-administrator"
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +91,26 @@ def test_who_comes_leaves_or_is_renamed_changes_nothing_of_the_others(directory:
     added = synthesized(settings(directory, *NAMES, newcomer))[1]
     theirs = of(added, newcomer)
     assert len(theirs) == 11
+    # Nor does who reads what is theirs.
+    first, *others = (customer(each, schedule="cron(0 3 * * ? *)") for each in NAMES)
+    read = synthesized(settings(directory, customers=(replace(first, readers=[READER]), *others)))[1]
+    changed = {place for place, each in whole(read).items() if before.get(place) != each}
+    assert len(changed) == 2
+    assert changed <= of(read, NAMES[0]).keys()
     assert {place: each for place, each in whole(added).items() if place not in theirs} == before
     renamed = synthesized(settings(directory, *NAMES[1:], newcomer))[1]
     left = {place: each for place, each in before.items() if not place[1].lower().startswith(NAMES[0])}
     assert {place: each for place, each in whole(renamed).items() if place not in theirs} == left
+
+
+def test_every_key_of_a_cell_names_its_administrators(directory: Path) -> None:
+    _, stacks = synthesized(settings(directory, *NAMES, administrators=(ADMINISTRATOR,)))
+    keys = [each["Properties"]["KeyPolicy"] for each in whole(stacks).values() if each["Type"] == "AWS::KMS::Key"]
+    # The topic's too.
+    assert len(keys) == len(NAMES) + 1
+    for policy in keys:
+        naming = {each["Sid"]: each["Effect"] for each in policy["Statement"] if ADMINISTRATOR in json.dumps(each)}
+        assert naming["AdministratorsCannotUseKey"] == "Deny"
 
 
 def test_the_last_to_leave_a_stack_leaves_it_empty(directory: Path) -> None:
@@ -111,18 +129,34 @@ def test_cells_are_in_their_own_accounts_and_regions(directory: Path) -> None:
 
 
 def test_a_full_stack_is_within_what_cloudformation_takes(directory: Path) -> None:
-    fleet = tuple(f"customer-{number}" for number in range(40))
-    cell = settings(directory, *fleet, stacks=1)
+    fleet = tuple(
+        customer(f"customer-{number}", schedule="cron(0 3 * * ? *)", readers=[READER]) for number in range(40)
+    )
+    cell = settings(directory, stacks=1, customers=fleet)
     out, _ = synthesized(cell)
     counted = {each.limit.id: each for each in count(assembly.read(out)).usages if "Customers0000" in each.where}
-    assert counted["template-resources"].used == 440
+    assert counted["template-resources"].used == 480
     for limit in ("template-resources", "template-size", "role-trust-policy", "managed-policy"):
         assert not counted[limit].is_over, counted[limit]
     # A certificate and the tables of a real customer take some kB more.
-    assert counted["template-size"].used < 700_000
+    assert counted["template-size"].used < 750_000
 
 
-def test_a_customer_more_takes_six_calls_into_node(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "of_the_cell", "number"),
+    [
+        pytest.param({}, {}, 6, id="no readers"),
+        pytest.param({"readers": [READER]}, {}, 9, id="readers"),
+        pytest.param({}, {"administrators": (ADMINISTRATOR,)}, 6, id="administrators"),
+    ],
+)
+def test_a_customer_more_takes_six_calls_into_node(
+    said: dict[str, Any],
+    of_the_cell: dict[str, Any],
+    number: int,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # Each costs as much as a small resource, and a fleet has thousands of customers.
     calls: list[str] = []
     send = process._NodeProcess.send  # noqa: SLF001 - jsii counts its objects, not its calls
@@ -136,9 +170,10 @@ def test_a_customer_more_takes_six_calls_into_node(directory: Path, monkeypatch:
     for names in (NAMES[:3], NAMES[:4]):
         app = cdk.App()
         calls.clear()
-        Cell(app, settings=settings(directory, *names, stacks=1))
+        customers = tuple(customer(each, schedule="cron(0 3 * * ? *)", **said) for each in names)
+        Cell(app, settings=settings(directory, stacks=1, customers=customers, **of_the_cell))
         made.append(Counter(calls))
-    assert (made[1] - made[0]).total() == 6, made[1] - made[0]
+    assert (made[1] - made[0]).total() == number, made[1] - made[0]
 
 
 def test_a_cell_that_is_full_is_refused_before_anything_is_made(directory: Path) -> None:
@@ -176,13 +211,20 @@ def _toml(value: object) -> str:
 
 def test_cells_are_read_from_a_file() -> None:
     lists = {"frankfurt1.json": listed("acme", "globex"), "ireland1.json": listed("initech")}
-    ireland = file_of(name="Ireland1", region="eu-west-1", customers="ireland1.json", pinned={"initech": 7})
+    ireland = file_of(
+        name="Ireland1",
+        region="eu-west-1",
+        customers="ireland1.json",
+        pinned={"initech": 7},
+        administrators=[ADMINISTRATOR],
+    )
     assert tomllib.loads(file_of())["cells"][0]["stacks"] == 45
     first, second = cells_from(file_of() + ireland, read=lists.__getitem__)
     assert [each.name for each in first.customers] == ["acme", "globex"]
     assert first.placement == Placement(stacks=45, capacity=40)
     assert (second.region, second.placement.stack_of("initech")) == ("eu-west-1", 7)
     assert second.rules == {"clinical-trials": "rules"}
+    assert (first.administrators, second.administrators) == ((), (ADMINISTRATOR,))
 
 
 @pytest.mark.parametrize(
@@ -198,6 +240,7 @@ def test_cells_are_read_from_a_file() -> None:
         (file_of(region="Frankfurt"), "a Region"),
         (file_of(securityGroupIds=[]), "at least one security group"),
         (file_of(rules={}), "rules"),
+        (file_of(administrators="key-administrator"), "a list of ARNs"),
         (file_of() + file_of(), "names that differ"),
     ],
 )
@@ -222,9 +265,9 @@ def test_a_customer_in_two_cells_is_refused() -> None:
 
 def test_the_app_deploys_cells_and_no_pack_finds_anything(tmp_path: Path) -> None:
     made = rules(tmp_path)
-    (tmp_path / "frankfurt1.json").write_text(listed("acme", "Globex.Ltd"))
+    (tmp_path / "frankfurt1.json").write_text(listed("acme", "Globex.Ltd", readers=["acme"]))
     file = tmp_path / "cells.toml"
-    file.write_text(file_of(stacks=1, rules={"clinical-trials": str(made)}))
+    file.write_text(file_of(stacks=1, rules={"clinical-trials": str(made)}, administrators=[ADMINISTRATOR]))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CDK_", "AWS_"))}
     context = json.loads((_PROJECT / "cdk.json").read_text())["context"]
     done = subprocess.run(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cdk_encrypted_data import Customer, TableSource, check_customers, customers_from
-from tests.customers.fixtures import CERTIFICATE, customer
+from tests.customers.fixtures import CERTIFICATE, READER, customer
 
 _TOML = f"""
 [defaults]
@@ -67,6 +67,15 @@ def test_json() -> None:
     assert [each.name for each in customers_from(as_json(entry("acme"), entry("globex")))] == ["acme", "globex"]
 
 
+def test_readers_and_sizes_are_a_customers_own_or_everybodys() -> None:
+    sizes = {"worker_type": "G.2X", "maximum_workers": 20, "timeout_minutes": 300, "retries": 0}
+    text = as_json(entry("acme", readers=[READER], **sizes), entry("globex"), defaults={"retries": 2, "readers": []})
+    acme, globex = customers_from(text)
+    assert (acme.readers, acme.worker_type, acme.maximum_workers) == ([READER], "G.2X", 20)
+    assert (acme.timeout_minutes, acme.retries) == (300, 0)
+    assert (globex.readers, globex.maximum_workers, globex.retries) == ([], None, 2)
+
+
 def test_nobody_is_a_list_of_customers_too() -> None:
     assert customers_from(as_json()) == ()
 
@@ -116,6 +125,20 @@ def test_refused_lists(text: str, message: str) -> None:
         ({"tables": [TableSource(name="a", source="a"), TableSource(name="a", source="b")]}, "tables"),
         ({"rules": "../other"}, "rules"),
         ({"schedule": "every day"}, "schedule"),
+        ({"readers": READER}, "readers"),
+        ({"readers": ["acme-reader"]}, "readers"),
+        ({"readers": ["arn:aws:iam::111122223333:root"]}, "readers"),
+        ({"readers": ["arn:aws:iam::111122223333:role/*"]}, "readers"),
+        ({"readers": ["arn:aws:iam::111122223333:group/readers"]}, "readers"),
+        ({"readers": [READER, READER]}, "readers"),
+        ({"worker_type": "Standard"}, "worker_type"),
+        ({"maximum_workers": 1}, "maximum_workers"),
+        ({"maximum_workers": "4"}, "maximum_workers"),
+        ({"timeout_minutes": 0}, "timeout_minutes"),
+        ({"timeout_minutes": 10_081}, "timeout_minutes"),
+        ({"timeout_minutes": 1.5}, "timeout_minutes"),
+        ({"retries": 11}, "retries"),
+        ({"retries": True}, "retries"),
         ({"tags": {"customer": "other"}}, "tags"),
         ({"tags": {"Customer": "other"}}, "tags"),
         ({"tags": {"aws:x": "y"}}, "tags"),

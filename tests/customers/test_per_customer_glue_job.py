@@ -21,7 +21,7 @@ from cdk_encrypted_data.proofs.rules.isolation import matrix
 from cdk_encrypted_data.proofs.spaces import Prover
 from cdk_encrypted_data_job.arguments import TableSource as TableArgument
 from cdk_encrypted_data_job.arguments import parse
-from tests.customers.fixtures import CODE, NETWORK, customer, fullest_job, job, new_stack
+from tests.customers.fixtures import CODE, NETWORK, READER, customer, fullest_job, job, new_stack
 from tests.synthesis import Resources, template
 
 # What the key's policy says beyond a CustomerManagedKey's, and the bucket beyond an EncryptedBucket's.
@@ -333,6 +333,66 @@ def test_who_isnt_named_by_the_key_is_granted_nothing() -> None:
         job(stack).grant_read(reader)
 
 
+def test_readers_are_named_by_the_key_and_get_a_policy_to_attach() -> None:
+    stack, without = new_stack(), new_stack()
+    made = job(stack, customer=customer(readers=[READER]))
+    job(without)
+    statements = by_type(resources(stack), "AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
+    naming = {each["Sid"]: each["Effect"] for each in statements if READER in str(each)}
+    assert naming == {
+        "UsersUseKeyThroughS3": "Allow",
+        "UsersCannotAdministerKey": "Deny",
+        "ReadersDecryptInApplications": "Allow",
+    }
+    (reader,) = set(resources(stack)) - set(resources(without))
+    assert reader.startswith("acmeReader")
+    # By whoever has the readers' roles: nobody is attached here.
+    assert resources(stack)[reader]["Properties"].keys() == {"Description", "PolicyDocument"}
+    assert stack.resolve(made.reader_policy.ref) == {"Ref": reader}
+    with pytest.raises(ValueError, match=r"^acme: readers is \(\); allowed: a customer with readers; name them in"):
+        _ = job(new_stack()).reader_policy
+
+
+def test_the_readers_policy_says_what_grant_read_gives() -> None:
+    stack = new_stack()
+    job(stack, customer=customer(readers=[READER])).grant_read(iam.ManagedPolicy(stack, "Granted"))
+    found = resources(stack)
+    ours, granted = (
+        by_type(found, "AWS::IAM::ManagedPolicy", name)["Properties"]["PolicyDocument"]["Statement"]
+        for name in ("acmeReader", "Granted")
+    )
+    for each in ours:
+        del each["Sid"]
+    assert json.loads(json.dumps(ours), object_hook=as_text) == json.loads(json.dumps(granted), object_hook=as_text)
+
+
+def test_readers_and_key_users_are_users_alike() -> None:
+    stack = new_stack()
+    user = iam.ArnPrincipal("arn:aws:iam::111122223333:role/other")
+    made = job(stack, customer=customer(readers=[READER, user.arn]), key_users=[user])
+    made.grant_read(iam.Role.from_role_arn(stack, "Reader", READER))
+    statements = by_type(resources(stack), "AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
+    (opens,) = [each for each in statements if each.get("Sid") == "ReadersDecryptInApplications"]
+    assert opens["Principal"] == {"AWS": [user.arn, READER]}
+
+
+def test_what_a_customer_says_of_their_runs_goes_before_what_is_said_of_all() -> None:
+    stack = new_stack()
+    of_all: dict[str, Any] = {
+        "worker_type": "G.2X",
+        "maximum_workers": 9,
+        "timeout": cdk.Duration.hours(5),
+        "retries": 3,
+    }
+    own = {"worker_type": "R.8X", "maximum_workers": 50, "timeout_minutes": 15, "retries": 0}
+    job(stack, **of_all)
+    job(stack, "globex", customer=customer("globex", **own), **of_all)
+    names = ("WorkerType", "NumberOfWorkers", "Timeout", "MaxRetries", "JobRunQueuingEnabled")
+    acme, globex = (by_type(resources(stack), "AWS::Glue::Job", each)["Properties"] for each in ("acme", "globex"))
+    assert [acme[name] for name in names] == ["G.2X", 9, 300, 3, False]
+    assert [globex[name] for name in names] == ["R.8X", 50, 15, 0, True]
+
+
 def test_starting_gives_no_data() -> None:
     stack = new_stack()
     operators = iam.ManagedPolicy(stack, "Operators")
@@ -383,6 +443,7 @@ def test_starting_gives_no_data() -> None:
         ({"access_log_prefix": "acme/"}, "access_log_prefix"),
         ({"access_log_bucket": "logs"}, "access_log_bucket"),
         ({"removal_policy": cdk.RemovalPolicy.SNAPSHOT}, "removal_policy"),
+        ({"customer": customer(readers=[READER.replace("111122223333", "444455556666")])}, "readers"),
     ],
 )
 def test_refused(options: dict[str, Any], argument: str) -> None:
@@ -390,6 +451,11 @@ def test_refused(options: dict[str, Any], argument: str) -> None:
     with pytest.raises(ValueError, match=rf"(?s)^acme: {argument} is .+; allowed: .+; .+[^.]$"):
         job(stack, **options)
     assert stack.node.try_find_child("acme") is None
+
+
+def test_a_reader_who_administers_the_key_is_refused() -> None:
+    with pytest.raises(ValueError, match=rf"^acme: readers is '{READER}'; allowed: principals that aren't administrat"):
+        job(new_stack(), customer=customer(readers=[READER]), key_administrators=[iam.ArnPrincipal(READER)])
 
 
 @pytest.mark.parametrize(
@@ -427,6 +493,7 @@ def test_tokens_pass() -> None:
             jdbc_url=token("Url"),
             ca_certificate=token("Certificate"),
             schedule=token("Schedule"),
+            readers=[token("ReaderArn")],
             tags={"cost-center": token("Tag")},
         ),
         code=JobCode(
@@ -446,7 +513,7 @@ def test_tokens_pass() -> None:
     synthesized = template(stack)
     text = json.dumps(synthesized["Resources"])
     names = [name for name in synthesized["Parameters"] if name != "BootstrapVersion"]
-    assert len(names) == 18
+    assert len(names) == 19
     assert [name for name in names if json.dumps({"Ref": name}) not in text] == []
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,16 @@ import pytest
 
 from cdk_encrypted_data.proofs.cloudformation.resolution import Assembly
 from cdk_encrypted_data.proofs.proof import prove
-from stacks.customers import CUSTOMER_NETWORK, CUSTOMER_RULES, CUSTOMERS, CustomersSettings, customer_stacks
-from tests.customers.fixtures import NETWORK, customer
+from stacks.customers import (
+    CUSTOMER_ADMINISTRATORS,
+    CUSTOMER_NETWORK,
+    CUSTOMER_RULES,
+    CUSTOMERS,
+    CustomersSettings,
+    customer_stacks,
+)
+from stacks.settings import ACCOUNT as SETTINGS_ACCOUNT
+from tests.customers.fixtures import ACCOUNT, NETWORK, customer
 from tests.customers.test_job_code import rules
 from tests.synthesis import template
 
@@ -27,16 +36,24 @@ _NETWORK = {
     "availabilityZone": NETWORK["availability_zone"],
     "securityGroupIds": NETWORK["security_group_ids"],
 }
+# As the command line brings it.
+_ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/key-administrator"
+SEPARATED: dict[str, Any] = {CUSTOMER_ADMINISTRATORS: json.dumps([_ADMINISTRATOR])}
 
 
-def listed(*names: str) -> str:
-    """Return the text of a file of customers."""
+def reader(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/{name}-reader"
+
+
+def listed(*names: str, readers: Sequence[str] = ()) -> str:
+    """Return the text of a file of customers; some of them have a reader."""
     entries = [
         {
             "name": name,
             "secret_arn": customer(name).secret_arn,
             "jdbc_url": customer(name).jdbc_url,
             "schedule": "cron(0 3 * * ? *)",
+            **({"readers": [reader(name)]} if name in readers else {}),
         }
         for name in names
     ]
@@ -58,9 +75,9 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The app's, run in a process of its own as the CDK CLI does it."""
     place = tmp_path_factory.mktemp("customers")
     file = place / "customers.json"
-    file.write_text(listed("acme", "Globex.Ltd"))
+    file.write_text(listed("acme", "Globex.Ltd", readers=["acme"]))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CDK_", "AWS_"))}
-    given = {**_CONTEXT, **context(rules(place)), CUSTOMERS: str(file)}
+    given = {**_CONTEXT, **context(rules(place), **SEPARATED), CUSTOMERS: str(file), SETTINGS_ACCOUNT: ACCOUNT}
     done = subprocess.run(
         [sys.executable, "app.py"],
         cwd=_PROJECT,
@@ -85,7 +102,8 @@ def test_no_finding_is_left(assembly: Path) -> None:
 
 
 def test_every_acknowledgement_has_an_effect_and_a_reason(assembly: Path, tmp_path: Path) -> None:
-    settings = CustomersSettings.from_context(context(rules(tmp_path)), text=listed("acme", "Globex.Ltd"))
+    text = listed("acme", "Globex.Ltd", readers=["acme"])
+    settings = CustomersSettings.from_context(context(rules(tmp_path), **SEPARATED), text=text)
     app = cdk.App()
     customer_stacks(app, settings)
     given = {
@@ -137,9 +155,9 @@ def test_cfn_lint_finds_nothing(assembly: Path) -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stdout
 
 
-def templates(directory: Path, *names: str) -> dict[str, Any]:
+def templates(directory: Path, *names: str, readers: Sequence[str] = (), **changes: object) -> dict[str, Any]:
     app = cdk.App()
-    settings = CustomersSettings.from_context(context(directory), text=listed(*names))
+    settings = CustomersSettings.from_context(context(directory, **changes), text=listed(*names, readers=readers))
     stacks = customer_stacks(app, settings)
     shared = [each for each in app.node.children if each.node.id == "Customers"]
     return {stack.node.id: template(stack) for stack in (*stacks, *shared) if isinstance(stack, cdk.Stack)}
@@ -154,10 +172,43 @@ def test_one_customer_more_or_less_changes_no_other_template(tmp_path: Path) -> 
     assert [name for name in ("Customer-acme", "Customers") if renamed[name] != two[name]] == []
 
 
+def test_a_reader_of_one_customer_changes_no_other_template(tmp_path: Path) -> None:
+    directory = rules(tmp_path)
+    before, after = (templates(directory, "acme", "globex", readers=each) for each in ((), ("acme",)))
+    assert {name for name, each in after.items() if each != before[name]} == {"Customer-acme"}
+    acme, was = after["Customer-acme"], before["Customer-acme"]
+    added = set(acme["Resources"]) - set(was["Resources"])
+    assert {acme["Resources"][each]["Type"] for each in added} == {"AWS::IAM::ManagedPolicy"}
+    assert acme["Outputs"]["ReaderPolicyArn"]["Value"] == {"Ref": added.pop()}
+    changed = {each["Type"] for name, each in acme["Resources"].items() if was["Resources"].get(name) != each}
+    # In place: with another logical id what is stored would be out of reach.
+    assert changed == {"AWS::KMS::Key", "AWS::IAM::ManagedPolicy"}
+
+
+def test_administrators_are_named_by_every_key_and_use_none(tmp_path: Path) -> None:
+    found = templates(rules(tmp_path), "acme", "globex", **SEPARATED)
+    keys = [
+        each["Properties"]["KeyPolicy"]["Statement"]
+        for stack in found.values()
+        for each in stack["Resources"].values()
+        if each["Type"] == "AWS::KMS::Key"
+    ]
+    assert len(keys) == 3
+    for statements in keys:
+        naming = {each["Sid"]: each["Effect"] for each in statements if _ADMINISTRATOR in json.dumps(each)}
+        assert naming["AdministratorsCannotUseKey"] == "Deny"
+
+
 def test_without_a_file_there_are_no_customers() -> None:
     app = cdk.App()
     assert customer_stacks(app, CustomersSettings.from_context({}, text=None)) == []
     assert app.node.children == []
+
+
+@pytest.mark.parametrize("name", [CUSTOMER_NETWORK, CUSTOMER_RULES, CUSTOMER_ADMINISTRATORS])
+def test_what_is_said_of_customers_where_there_are_none_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} is .*; allowed: nothing without {CUSTOMERS}: cells name their own"):
+        CustomersSettings.from_context({name: []}, text=None)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +218,8 @@ def test_without_a_file_there_are_no_customers() -> None:
         ({CUSTOMER_NETWORK: "{"}, "a JSON object"),
         ({CUSTOMER_NETWORK: {"subnetId": "subnet-0123456789abcdef0"}}, "an object with availabilityZone"),
         ({CUSTOMER_NETWORK: {**_NETWORK, "securityGroupIds": "sg-1"}}, "the last a list"),
+        ({CUSTOMER_ADMINISTRATORS: _ADMINISTRATOR}, "a JSON list of ARNs"),
+        ({CUSTOMER_ADMINISTRATORS: [1]}, "a list of ARNs"),
         ({CUSTOMER_RULES: {}}, "an object such as"),
         ({CUSTOMER_RULES: {"a": 7}}, "an object such as"),
     ],

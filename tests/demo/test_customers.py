@@ -12,8 +12,9 @@ from rich.console import Console
 from devtools import postgresql, spark
 from devtools.attempts import try_each
 from devtools.chapters import customers
+from devtools.customer_readers import Readers
 from devtools.deployed_customers import Deployed, Source, failures, isolation, job, topic_of_failures
-from devtools.embedded_aws.server import EmbeddedAws
+from devtools.embedded_aws.server import Credentials, EmbeddedAws
 from devtools.stage import NotRunError, Stage
 from tests.job.conftest import SMALL_RULES, SMALL_TABLES
 
@@ -33,7 +34,7 @@ def test_every_row_holds_and_breaks_when_it_isnt_so(tmp_path: Path) -> None:
         sections = list(customers.show(stage, subjects=20, rules=rules, tables=SMALL_TABLES))
         rows = {each.attempt.what: each for section in sections for each in section.results}
         assert [each for section in sections for each in section.results if not each.kept] == []
-        assert len(sections) == 6
+        assert len(sections) == 8
         assert rows["read the database"].happened != "0 rows"
 
         # Were a customer's role allowed what another one's bucket gives, a row would say so.
@@ -49,6 +50,13 @@ def test_every_row_holds_and_breaks_when_it_isnt_so(tmp_path: Path) -> None:
         # Were nobody told of a failed run, the last row of those would say so.
         *_, told = failures(one, topic_of_failures(aws), tmp_path / "never")
         assert told.run() == "none" != told.expected
+        # Could somebody else read as the reader does, or the reader not, their rows would say so.
+        key = aws.client("iam").create_access_key(UserName=f"{_ONE}-reader")["AccessKey"]
+        reader = Credentials(access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+        swapped = Readers(of={_OTHER: reader}, administrator=reader, stranger=reader, aws=aws)
+        assert [each.kept for each in try_each(swapped.attempts(one))] == [False, False, False]
+        alone = Readers(of={_ONE: aws.create_user("nobody")}, administrator=reader, stranger=reader, aws=aws)
+        assert [each.kept for each in try_each(alone.attempts(one))] == [False, False, False]
         # And were something in the bucket in the clear, another one would.
         other.client("s3").put_object(Bucket=other.bucket, Key="data/clear", Body=b"x")
         (clear,) = [each for each in job(other, tmp_path / "never") if each.what == "objects that aren't ciphertext"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import tomllib
+
 from cdk_encrypted_data import Placement
 from cdk_encrypted_data.quotas.limits import LIMITS, RATES, Scope
 from devtools.readme import README
-from stacks.cells import cells_from
+from stacks.cells import NEEDED_FIELDS, OPTIONAL_FIELDS, cells_from
 from tests.customers.test_stacks import listed
 from tests.docs.test_readme import code
 
@@ -41,4 +43,7 @@ def test_the_file_of_cells_is_one() -> None:
     lists = {"frankfurt1.toml": listed("acme", "globex"), "frankfurt2.toml": listed("initech")}
     first, second = cells_from(text, read=lists.__getitem__)
     assert first.placement.stack_of("globex") == 7
+    assert first.administrators == ("arn:aws:iam::111122223333:role/key-administrator",)
+    said = {name for cell in tomllib.loads(text)["cells"] for name in cell}
+    assert said == NEEDED_FIELDS | OPTIONAL_FIELDS
     assert (second.name, second.account) == ("Frankfurt2", "444455556666")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import re
 import shlex
 import subprocess
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from aws_cdk import aws_s3 as s3
 from cdk_encrypted_data import (
     AccessLogBucket,
     BatchReplication,
+    Customer,
     CustomerManagedKey,
     EncryptedBucket,
     FailureTopic,
@@ -27,9 +30,12 @@ from cdk_encrypted_data import (
     ReplicatedEncryptedBuckets,
     ReplicationDestination,
     ReplicationMonitoring,
+    ServerSideEncryption,
+    UploadPolicy,
 )
 from devtools.demo import CHAPTERS
 from devtools.readme import PROOFS, README, with_tables
+from stacks import cells, customers, settings
 from stacks.encrypted_data import EncryptedDataStack
 from stacks.replicated_data import ReplicatedData
 from stacks.settings import Settings
@@ -37,6 +43,7 @@ from tests.synthesis import Resources, new_stack, template
 
 _PROJECT = README.parent
 _TEXT = README.read_text()
+_ALARM = "AWS::CloudWatch::Alarm"
 
 
 def code(language: str, text: str = _TEXT) -> list[str]:
@@ -184,6 +191,53 @@ def test_the_options_table_names_every_option(number: int, construct: type) -> N
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
     options = {name for name in vars(construct)["__init__"].__annotations__ if name not in ("scope", "id", "return")}
     assert named == options
+
+
+def rows_of(header: str) -> dict[str, str]:
+    """Return the rows of a table of the README by the words in their first columns."""
+    (table,) = re.findall(rf"^\| {header} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", _TEXT, re.MULTILINE)
+    found: dict[str, str] = {}
+    for row in table.splitlines():
+        first, _, rest = row.partition(" | ")
+        found |= dict.fromkeys(re.findall(r"`([\w:-]+)`", first), rest)
+    return found
+
+
+def test_the_table_of_settings_names_every_setting_and_its_fields() -> None:
+    found = rows_of("setting")
+    # The app refuses any other.
+    assert found.keys() == settings.NAMES | customers.NAMES | {cells.CELLS}
+    choices: list[type[Enum]] = [ServerSideEncryption, UploadPolicy, settings.Monitoring, settings.RemovalPolicy]
+    fields = {
+        settings.BUCKETS: [*settings.BUCKET_FIELDS, *(each.name for kind in choices[:2] for each in kind)],
+        settings.REPLICATED_BUCKETS: [*settings.REPLICATED_FIELDS, *(each.name for each in choices[2])],
+        settings.REMOVAL_POLICY: [each.name for each in choices[3]],
+        customers.CUSTOMER_NETWORK: customers.NETWORK_FIELDS,
+    }
+    for setting, names in fields.items():
+        assert [name for name in names if f"`{name}`" not in found[setting]] == []
+
+
+def test_the_table_of_customers_names_everything_that_is_said_of_one() -> None:
+    assert list(rows_of("of a customer")) == [
+        *("name", "title", "secret_arn", "secret_key_arn", "jdbc_url", "ca_certificate", "tables", "rules", "schedule"),
+        *("readers", "worker_type", "maximum_workers", "timeout_minutes", "retries", "tags"),
+    ]
+    assert rows_of("of a customer").keys() == {each.name for each in dataclasses.fields(Customer)}
+
+
+def test_what_replication_costs_is_what_two_regions_make() -> None:
+    app = cdk.App()
+    said = settings.ReplicatedBucketsSettings(account="111122223333", name="Orders", regions=("eu-west-1", "us-east-1"))
+    ReplicatedData(app, settings=said)
+    resources = [each for stack in app.synth().stacks for each in stack.template["Resources"].values()]
+    topics, alarms = (sum(each["Type"] == kind for each in resources) for kind in ("AWS::SNS::Topic", _ALARM))
+    # In the properties of custom resources, as one text each.
+    rules = re.findall(r"Metrics\W+Status\W+Enabled", json.dumps(resources))
+    assert rules
+    # S3 publishes four metrics of a rule: pending bytes and operations, failed operations, latency.
+    assert f"each rule's four metrics $0.30 each, told or not: ${len(rules) * 4 * 0.30:.2f} for two Regions" in _TEXT
+    assert f"${topics + alarms * 0.10:.2f} more for two Regions both ways" in _TEXT
 
 
 def test_the_refusal_it_quotes() -> None:

@@ -162,6 +162,7 @@ def fullest_replicated(home: cdk.Stack, away: cdk.Stack) -> None:
         key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")],
         key_rotation_period=cdk.Duration.days(180),
         access_log_buckets=[AccessLogBucket(home, "Logs"), AccessLogBucket(away, "Logs")],
+        access_log_prefix="acme/",
         object_events=ObjectEvents.EVENT_BRIDGE,
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
@@ -237,10 +238,16 @@ def fullest_destination(stack: cdk.Stack) -> None:
         object_lock=ObjectLock.ON,
         encryption=ServerSideEncryption.DSSE_KMS,
         key_administrators=[iam.ArnPrincipal("arn:aws:iam::111122223333:role/key-administrator")],
+        key_alias_name="alias/backup",
+        key_rotation_period=cdk.Duration.days(180),
+        key_pending_window=cdk.Duration.days(14),
         minimum_tls_version=MinimumTlsVersion.TLS_1_3,
         noncurrent_version_expiration=cdk.Duration.days(400),
+        abort_incomplete_multipart_upload_after=cdk.Duration.days(2),
         lifecycle_rules=[s3.LifecycleRule(id="Drafts", prefix="drafts/", expiration=cdk.Duration.days(5))],
         access_log_bucket=AccessLogBucket(stack, "Logs"),
+        access_log_prefix="backup/",
+        object_events=ObjectEvents.EVENT_BRIDGE,
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
     destination.bucket.grant_read(iam.ManagedPolicy(stack, "Readers"))

@@ -161,6 +161,7 @@ replicated: ReplicatedEncryptedBuckets = ReplicatedEncryptedBuckets(
     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
     lifecycle_rules=[s3.LifecycleRule(id="Scratch", prefix="scratch/", expiration=cdk.Duration.days(7))],
     access_log_buckets=[AccessLogBucket(away, "AwayLogs")],
+    access_log_prefix="example/",
     cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["https://example.com"])],
     object_events=ObjectEvents.EVENT_BRIDGE,
     removal_policy=cdk.RemovalPolicy.RETAIN,
@@ -202,6 +203,12 @@ destination: ReplicationDestination = ReplicationDestination(
     noncurrent_version_expiration=cdk.Duration.days(30),
     lifecycle_rules=[s3.LifecycleRule(id="Scratch", prefix="scratch/", expiration=cdk.Duration.days(7))],
     access_log_bucket=logs,
+    access_log_prefix="replicas/",
+    object_events=ObjectEvents.EVENT_BRIDGE,
+    key_alias_name="alias/example-replicas",
+    key_rotation_period=cdk.Duration.days(180),
+    key_pending_window=cdk.Duration.days(14),
+    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
     removal_policy=cdk.RemovalPolicy.RETAIN,
 )
 bucket_of_replicas: EncryptedBucket = destination.bucket
@@ -349,6 +356,11 @@ acme: Customer = Customer(
     tables=[TableSource(name="subjects", source="public.subjects"), table],
     rules="clinical-trials",
     schedule="cron(0 3 * * ? *)",
+    readers=["arn:aws:iam::111122223333:role/AcmeReader"],
+    worker_type="G.2X",
+    maximum_workers=20,
+    timeout_minutes=360,
+    retries=1,
     tags={"cost-center": "4711"},
 )
 listed: tuple[Customer, ...] = customers_from('{"customers": []}')
@@ -421,6 +433,7 @@ job_bucket: s3.IBucket = customer_job.bucket
 job_key: kms.IKey = customer_job.key
 job_role: iam.IRole = customer_job.role
 job_permissions: iam.CfnManagedPolicy = customer_job.permissions
+job_readers: iam.CfnManagedPolicy = customer_job.reader_policy
 job_security: glue.CfnSecurityConfiguration = customer_job.security_configuration
 job_connection: glue.CfnConnection = customer_job.connection
 job: glue.CfnJob = customer_job.job

@@ -118,9 +118,14 @@ def encrypt(key_arn: str, here: Environment) -> list[Statement]:
     ]
 
 
-def decrypt_in_applications(key_arn: str) -> Statement:
-    """Let somebody open data keys of what the job wrote."""
-    return _allow("DecryptInApplications", DECRYPT_ACTIONS, [key_arn], in_applications(CONTENT_ENCRYPTION))
+def read_output(bucket_arn: str, key_arn: str, here: Environment, *, output: str) -> list[Statement]:
+    """Let somebody list the bucket, read what the job wrote, and open it in their own process."""
+    granted = access.read(bucket_arn, f"{output}*", key_arn=key_arn, region=here.region)
+    sids = ("ListBucket", "ReadOutput", "UseKeyThroughS3")
+    return [
+        *(_allow(sid, each.actions, [each.resource], each.condition) for sid, each in zip(sids, granted, strict=True)),
+        _allow("DecryptInApplications", DECRYPT_ACTIONS, [key_arn], in_applications(CONTENT_ENCRYPTION)),
+    ]
 
 
 def read_secret(secret_arn: str, secret_key_arn: str | None, here: Environment) -> list[Statement]:
