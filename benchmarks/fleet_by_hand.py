@@ -166,6 +166,7 @@ def customer(stack: cdk.Stack, place: Place, name: str, secret_arn: str) -> None
             "--jdbc-url": jdbc_url,
             "--key-arn": key.key_arn,
             "--output": f"s3://{bucket_reference}/data/",
+            "--state": f"s3://{bucket_reference}/state/",
             "--rules": "s3://acme-code/rules.zip",
             "--secret-arn": secret_arn,
             "--tables": json.dumps(_TABLES, separators=(",", ":")),

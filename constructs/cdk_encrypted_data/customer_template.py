@@ -25,7 +25,10 @@ TEMPORARY = "tmp/"
 """What the names of Glue's temporary objects begin with."""
 
 OUTPUT = "data/"
-"""What the names of the job's objects begin with."""
+"""What the names of the job's outputs begin with: what readers read."""
+
+STATE = "state/"
+"""What the names of rows begin with that the job keeps for its next run: from before the rules, for nobody else."""
 
 _TEMPORARY_DAYS = 7
 
@@ -281,6 +284,7 @@ def _job(options: Options) -> Resource:
             "--conf": _SPARK,
             "--key-arn": "${Key.Arn}",
             "--output": f"s3://${{Bucket}}/{OUTPUT}",
+            "--state": f"s3://${{Bucket}}/{STATE}",
         },
         "NumberOfWorkers": options.workers,
         "Role": "${Role.Arn}",

@@ -61,7 +61,7 @@ class Arguments:
         customer: Whose data it is.
         key_arn: The customer's KMS key, in the bucket's Region.
         bucket: The customer's bucket.
-        prefix: What the names of all objects begin with, ending in a slash, or empty.
+        prefix: What the names of manifests and outputs begin with, ending in a slash, or empty.
         secret_arn: The secret in Secrets Manager that holds `username` and `password` of the database, as JSON.
         jdbc_url: The database: `jdbc:postgresql://host:port/database`, without parameters.
         ca_certificate: The certificate, in PEM, that the database's certificate must descend from.
@@ -70,6 +70,8 @@ class Arguments:
         rules_name: The object with the rules: a zip of SQL files.
         run_id: The same when a run is tried again, another for another run.
         output_partitions: How many tasks write an output at the same time, each at least a file.
+        state_prefix: What the names of rows that are kept for the next run begin with, ending in a slash: another
+            place of the same bucket, since these are rows from before the rules. None if no table has a bookmark.
     """
 
     customer: str
@@ -84,6 +86,7 @@ class Arguments:
     rules_name: str
     run_id: str
     output_partitions: int = _OUTPUT_PARTITIONS
+    state_prefix: str | None = None
 
     @property
     def region(self) -> str:
@@ -103,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--customer", required=True, help="whose data it is")
     made.add_argument("--key-arn", required=True, help="the customer's KMS key")
     made.add_argument("--output", required=True, metavar="s3://BUCKET/PREFIX", help="where encrypted files go")
+    made.add_argument("--state", metavar="s3://BUCKET/PREFIX", help="where rows are kept that are read once only")
     made.add_argument("--secret-arn", required=True, help="the secret with the database's username and password")
     made.add_argument("--jdbc-url", required=True, metavar="jdbc:postgresql://HOST:PORT/DATABASE")
     made.add_argument("--ca-certificate", required=True, help="PEM, or the base64 between its first and last line")
@@ -141,20 +145,22 @@ def parse(argv: Sequence[str]) -> Arguments:
         )
     if not 1 <= given.output_partitions <= MOST_OUTPUT_PARTITIONS:
         raise SettingsError(f"output_partitions is {given.output_partitions}; allowed: 1 to {MOST_OUTPUT_PARTITIONS}")
-    prefix = output["name"].strip("/")
+    read = tables(given.tables)
+    prefix = _folder(output)
     return Arguments(
         customer=given.customer,
         key_arn=given.key_arn,
         bucket=output["bucket"],
-        prefix=f"{prefix}/" if prefix else "",
+        prefix=prefix,
         secret_arn=given.secret_arn,
         jdbc_url=given.jdbc_url,
         ca_certificate=certificate(given.ca_certificate),
-        tables=tables(given.tables),
+        tables=read,
         rules_bucket=rules["bucket"],
         rules_name=rules["name"],
         run_id=_run_id(given.run_id, given.JOB_RUN_ID),
         output_partitions=given.output_partitions,
+        state_prefix=_state(given.state, read, bucket=output["bucket"], prefix=prefix),
     )
 
 
@@ -227,6 +233,31 @@ def _table(entry: dict[str, object]) -> TableSource:
         partitions=partitions,
         bookmark=values["bookmark"],
     )
+
+
+def _state(given: str | None, read: Sequence[TableSource], *, bucket: str, prefix: str) -> str | None:
+    if given is None:
+        if bookmarked := [table.name for table in read if table.bookmark is not None]:
+            raise SettingsError(
+                f"state is missing, and {', '.join(bookmarked)} has a bookmark; allowed: s3://BUCKET/PREFIX, where "
+                "rows are kept for the next run"
+            )
+        return None
+    place = _check(_S3, "state", given, "s3://BUCKET/PREFIX")
+    state = _folder(place)
+    # Rows from before the rules: who was given a prefix to read outputs must not find them under it.
+    apart = state and not state.startswith(prefix) and not prefix.startswith(state)
+    if place["bucket"] != bucket or not apart:
+        raise SettingsError(
+            f"state is {given!r}, beside the output in s3://{bucket}/{prefix}; allowed: another prefix of that bucket, "
+            "neither within the other"
+        )
+    return state
+
+
+def _folder(place: re.Match[str]) -> str:
+    folder = place["name"].strip("/")
+    return f"{folder}/" if folder else ""
 
 
 def _run_id(given: str | None, of_glue: str | None) -> str:

@@ -1,8 +1,8 @@
 """What finished runs have written. What no manifest names doesn't count.
 
 A run becomes finished by one write: S3 takes a manifest only if there is none of its number. Until then, nobody sees
-what it wrote; from then on, all of it. Manifests are encrypted, so who can't use the key can't make or change one, and
-each says where it belongs, so none can be put in another's place.
+what it wrote; from then on, all of it, and the next run goes on from it. Manifests are encrypted, so who can't use the
+key can't make or change one, and each says where it belongs, so none can be put in another's place.
 """
 
 from __future__ import annotations
@@ -28,15 +28,6 @@ class Output(TypedDict):
     files: list[StoredFile]
 
 
-class TableState(TypedDict):
-    """A table that is read by its bookmark: how far, and the files with all rows read until then, of all runs."""
-
-    bookmark: str
-    value: str | None
-    schema: str
-    files: list[StoredFile]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """A finished run.
@@ -47,7 +38,8 @@ class Manifest:
         customer: Whose it is.
         rules: The SHA-256 of the rules that were run.
         outputs: What it wrote, by name.
-        tables: How far tables with a bookmark are read, by name.
+        state: The file that says what the next run goes on from; None if no table has a bookmark. Readers of the
+            outputs can't open it.
         summary: The file with the run's summary.
     """
 
@@ -56,7 +48,7 @@ class Manifest:
     customer: str
     rules: str
     outputs: dict[str, Output]
-    tables: dict[str, TableState]
+    state: StoredFile | None
     summary: StoredFile
 
 
@@ -105,7 +97,7 @@ def finish(storage: Storage, manifest: Manifest) -> None:
         "customer": manifest.customer,
         "rules": manifest.rules,
         "outputs": manifest.outputs,
-        "tables": manifest.tables,
+        "state": manifest.state,
         "summary": manifest.summary,
     }
     if storage.put_new(_name(manifest.number), json.dumps(content).encode()):
@@ -142,6 +134,6 @@ def _read(storage: Storage, customer: str, number: int) -> Manifest:
         customer=customer,
         rules=content["rules"],
         outputs=cast("dict[str, Output]", content["outputs"]),
-        tables=cast("dict[str, TableState]", content["tables"]),
+        state=cast("StoredFile | None", content["state"]),
         summary=cast("StoredFile", content["summary"]),
     )

@@ -8,12 +8,16 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from cdk_encrypted_data_job.errors import JobError, kind_of
 from cdk_encrypted_data_job.storage import Place, StoredFile, storage_at
 
+# What doesn't fit goes to disk, encrypted as `session` sees to.
+CACHED = StorageLevel.MEMORY_AND_DISK
+"""Where rows stay between steps."""
 MOST_BYTES = 64 * 2**20
 """A task begins another file at so many bytes of Parquet, which it holds twice: in the clear and encrypted."""
 _FILES = "name string, rows long, size long, sha256 string"

@@ -127,10 +127,15 @@ class Case:
     aws: EmbeddedAws
     spark: SparkHere
 
+    @property
+    def state_prefix(self) -> str:
+        return f"state/{self.prefix}"
+
     def arguments(self, run_id: str = "run-1", **changes: str) -> list[str]:
         words = self.customer.arguments(run_id)
         given = dict(zip(words[::2], words[1::2], strict=True))
         given["--output"] = f"s3://{self.customer.bucket}/{self.prefix}"
+        given["--state"] = f"s3://{self.customer.bucket}/{self.state_prefix}"
         given |= {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
         return [word for pair in given.items() for word in pair]
 
@@ -156,9 +161,32 @@ class Case:
         return sorted(table.to_pylist(), key=lambda row: json.dumps(row, default=str))
 
     def objects(self, folder: str = "") -> list[str]:
-        s3 = self.aws.client("s3")
-        pages = s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.customer.bucket, Prefix=f"{self.prefix}{folder}"
+        return self._names(f"{self.prefix}{folder}")
+
+    def state_objects(self) -> list[str]:
+        return self._names(self.state_prefix)
+
+    def state(self, number: int | None = None) -> dict[str, Any]:
+        """Return what a run has kept, with the rights of the job."""
+        from cdk_encrypted_data_job.envelope import STATE_CONTEXT
+        from cdk_encrypted_data_job.storage import Place, storage_at
+
+        file = self.finished().manifest(number).state
+        key_arn = self.customer.key_arn
+        place = Place(
+            bucket=self.customer.bucket,
+            prefix=self.state_prefix,
+            key_arn=key_arn,
+            region=key_arn.split(":")[3],
+            context=STATE_CONTEXT,
+        )
+        return {} if file is None else dict(json.loads(storage_at(place).get(file)))
+
+    def _names(self, beginning: str) -> list[str]:
+        pages = (
+            self.aws.client("s3")
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self.customer.bucket, Prefix=beginning)
         )
         return [each["Key"] for page in pages for each in page.get("Contents", [])]
 

@@ -38,7 +38,8 @@ def table(**fields: object) -> str:
 
 def test_all_of_them_are_read() -> None:
     tables = table(partition_column="subject_id", bookmark="changed_at")
-    assert parse(arguments(tables=tables, output_partitions="3")) == Arguments(
+    state = "s3://acme-data/kept/state/"
+    assert parse(arguments(tables=tables, output_partitions="3", state=state)) == Arguments(
         customer="acme",
         key_arn=_KEY,
         bucket="acme-data",
@@ -59,8 +60,10 @@ def test_all_of_them_are_read() -> None:
         rules_name="rules.zip",
         run_id="run-1",
         output_partitions=3,
+        state_prefix="kept/state/",
     )
     assert parse(arguments()).region == "eu-central-1"
+    assert parse(arguments()).state_prefix is None
 
 
 def test_glues_own_are_passed_over() -> None:
@@ -117,6 +120,13 @@ def test_the_certificate_comes_in_any_wrapping(given: str) -> None:
         ({"rules": "s3://scripts/rules"}, "ends in .zip"),
         ({"run_id": None}, "run_id is missing"),
         ({"run_id": "a/b"}, "run_id is 'a/b'"),
+        ({"tables": table(bookmark="changed_at")}, "state is missing, and subjects has a bookmark"),
+        ({"state": "s3://globex-data/state"}, "state is 's3://globex-data/state', beside"),
+        ({"state": "s3://acme-data/"}, "neither within the other"),
+        ({"state": "s3://acme-data/etl"}, "neither within the other"),
+        ({"state": "s3://acme-data/etl/state"}, "neither within the other"),
+        ({"state": "s3://acme-data/etl", "output": "s3://acme-data/etl/out"}, "neither within the other"),
+        ({"state": "s3://acme-data/state", "output": "s3://acme-data/"}, "neither within the other"),
         ({"output_partitions": "0"}, "output_partitions is 0"),
         ({"output_partitions": "many"}, "invalid int value"),
     ],

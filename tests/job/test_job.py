@@ -26,6 +26,7 @@ from cdk_encrypted_data_job.errors import (
     SettingsError,
 )
 from devtools import clinical_data
+from tests.job.conftest import SMALL_TABLES
 
 if TYPE_CHECKING:
     from devtools.customers import Customer
@@ -163,13 +164,13 @@ class TestBookmarks:
             steps = {step.name: step for step in case.finished().summary().steps if step.kind == "table"}
             assert steps["lab_results"].rows_in == 1
             assert steps["lab_results"].rows == len(in_database(server))
-            state = case.finished().manifest().tables["lab_results"]
+            state = case.state()["lab_results"]
             assert state["value"] == str(added)
-            assert case.finished().manifest(1).tables["lab_results"]["value"] == str(greatest)
+            assert case.state(1)["lab_results"]["value"] == str(greatest)
             case.run("run-3")
             assert {step.name: step.rows_in for step in case.finished().summary().steps}["lab_results"] == 0
             assert case.rows() == in_database(server)
-            assert case.finished().manifest().tables["lab_results"] == state
+            assert case.state()["lab_results"] == state
         finally:
             with server.connect("acme") as owner:
                 owner.execute("DELETE FROM lab_results WHERE result_id = %s", [added])
@@ -181,11 +182,13 @@ class TestBookmarks:
 
 
 class TestRefusals:
-    def test_a_check_fails_with_counts_and_without_rows(self, case: Case, put_rules: Any) -> None:
+    @pytest.mark.parametrize("tables", [SMALL_TABLES, (_SUBJECTS, _BOOKMARKED)], ids=["whole", "bookmark"])
+    def test_a_check_fails_with_counts_and_without_rows(self, case: Case, put_rules: Any, tables: Any) -> None:
         rules = put_rules(check_names="SELECT full_name FROM named_results WHERE sample_id < 300")
+        case = case.with_tables(*tables).with_rules(rules)
         with pytest.raises(ChecksFailedError, match=r"^check_names: [0-9]+ rows; nothing was written$"):
-            case.with_rules(rules).run()
-        assert case.objects("runs/") == []
+            case.run()
+        assert case.objects() == case.state_objects() == []
         with pytest.raises(NoRunError):
             case.finished().manifest()
 
@@ -427,6 +430,6 @@ class TestOtherCustomers:
     def test_a_job_with_anothers_arguments(self, case: Case, globex: Customer) -> None:
         """The session has acme's rights."""
         with pytest.raises(ClientError, match="AccessDenied"):
-            case.run(output=f"s3://{globex.bucket}/etl/", key_arn=globex.key_arn)
+            case.run(output=f"s3://{globex.bucket}/etl/", state=f"s3://{globex.bucket}/state/", key_arn=globex.key_arn)
         with pytest.raises(ClientError, match="AccessDenied"):
             case.run(secret_arn=globex.secret_arn)
