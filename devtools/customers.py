@@ -81,7 +81,7 @@ class Customer:
     def with_bookmarks(self) -> Customer:
         """Return the customer with results that are read once."""
         tables = tuple(
-            table | {"bookmark": "result_id"} if table["name"] == "lab_results" else table for table in self.tables
+            table | {"bookmark": "xmin"} if table["name"] == "lab_results" else table for table in self.tables
         )
         return replace(self, tables=tables)
 

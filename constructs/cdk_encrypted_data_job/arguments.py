@@ -23,6 +23,7 @@ _CUSTOMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VIEW = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
+_BOOKMARK = re.compile("xmin")
 _SOURCE = re.compile(rf"{_COLUMN.pattern}(\.{_COLUMN.pattern})?")
 _KEY_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
 _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
@@ -42,8 +43,10 @@ class TableSource:
         source: Its name in the database, `table` or `schema.table`; case matters.
         partition_column: An `int`, `bigint` or `date` that parts it into ranges which are read at the same time.
         partitions: Connections that read it at the same time, 1 to 64; only with `partition_column`.
-        bookmark: A column whose values only grow, in the order of commits, and are never null. With it, a run reads
-            the rows whose value is greater than the last finished run saw; without it, the whole table.
+        bookmark: `xmin`, PostgreSQL's own mark of the transaction that wrote a row. With it, a run reads the rows of
+            all transactions that the last finished run couldn't see, and earlier runs' rows are kept; the table needs a
+            primary key, by which a changed row takes the place of the row it was. Without it, a run reads the whole
+            table. No other column will do: numbers of sequences and times of day don't grow in the order of commits.
     """
 
     name: str
@@ -212,7 +215,7 @@ def _table(entry: dict[str, object]) -> TableSource:
     unknown = entry.keys() - {"name", "source", "partition_column", "partitions", "bookmark"}
     if unknown:
         raise SettingsError(f"a table has {', '.join(sorted(unknown))}; allowed: what `TableSource` has")
-    texts = {"name": _VIEW, "source": _SOURCE, "partition_column": _COLUMN, "bookmark": _COLUMN}
+    texts = {"name": _VIEW, "source": _SOURCE, "partition_column": _COLUMN, "bookmark": _BOOKMARK}
     values: dict[str, str | None] = {}
     for field, pattern in texts.items():
         value = entry.get(field)

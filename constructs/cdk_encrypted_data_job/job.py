@@ -13,12 +13,12 @@ from cdk_encrypted_data_job.arguments import Arguments, TableSource
 from cdk_encrypted_data_job.envelope import STATE_CONTEXT
 from cdk_encrypted_data_job.errors import ChecksFailedError, SettingsError
 from cdk_encrypted_data_job.extract import Login, Snapshot, login
-from cdk_encrypted_data_job.manifests import Manifest, Output
+from cdk_encrypted_data_job.manifests import Manifest, Output, TableState
 from cdk_encrypted_data_job.output import CACHED
 from cdk_encrypted_data_job.progress import LOG, Summary, summary_from
 from cdk_encrypted_data_job.rules import Rule, RuleSet, rules_from_zip
 from cdk_encrypted_data_job.state import History
-from cdk_encrypted_data_job.storage import Place, StoredFile, client, storage_at
+from cdk_encrypted_data_job.storage import Place, client, storage_at
 
 
 def run(spark: SparkSession, arguments: Arguments) -> Summary:
@@ -63,7 +63,7 @@ def run(spark: SparkSession, arguments: Arguments) -> Summary:
         customer=arguments.customer,
         rules=rules.digest,
         outputs=written.outputs,
-        state=written.state,
+        tables=written.tables,
         summary=storage.put(f"{_folder(arguments)}summary-{{digest}}", summary.as_json()),
     )
     manifests.finish(storage, manifest)
@@ -76,7 +76,7 @@ class Written:
     """What lies in the bucket, though no manifest names it yet."""
 
     outputs: dict[str, Output]
-    state: StoredFile | None
+    tables: dict[str, TableState]
     kms_calls: int
 
 
@@ -106,7 +106,7 @@ def transform(
                 if table.bookmark is not None and history is not None:
                     frame = history.read(snapshot, table, columns, step)
                 else:
-                    frame = snapshot.read(table, columns, None).rows.persist(CACHED)
+                    frame = snapshot.read(table, columns).persist(CACHED)
                     step.rows = frame.count()
                 if history is None or not history.holds(frame):
                     cached[table.name] = frame
@@ -131,8 +131,8 @@ def transform(
                 step.stored(files)
                 outputs[rule.name] = Output(schema=frame.schema.json(), rows=step.rows, files=files)
             kms_calls += step.files
-        kept = None if history is None else history.keep(summary)
-        return Written(outputs=outputs, state=kept, kms_calls=kms_calls)
+        kept = {} if history is None else history.keep(summary)
+        return Written(outputs=outputs, tables=kept, kms_calls=kms_calls)
     finally:
         _forget(cached, ())
         if history is not None:
@@ -196,7 +196,7 @@ def _history(spark: SparkSession, arguments: Arguments, before: Manifest | None)
     return History(
         spark,
         place,
-        before=None if before is None else before.state,
+        before={} if before is None else before.tables,
         run_id=arguments.run_id,
         partitions=arguments.output_partitions,
     )

@@ -28,6 +28,18 @@ class Output(TypedDict):
     files: list[StoredFile]
 
 
+class TableState(TypedDict):
+    """A table that is read once: how far (a `Mark`), and the files with all rows read so, in the order of the runs."""
+
+    source: str
+    database: str
+    parts: list[int]
+    transaction: int
+    key: list[str]
+    schema: str
+    files: list[StoredFile]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """A finished run.
@@ -38,8 +50,8 @@ class Manifest:
         customer: Whose it is.
         rules: The SHA-256 of the rules that were run.
         outputs: What it wrote, by name.
-        state: The file that says what the next run goes on from; None if no table has a bookmark. Readers of the
-            outputs can't open it.
+        tables: What the next run goes on from, by the names of tables with a bookmark. The rows themselves lie apart
+            from the outputs, and whoever reads these can't open them.
         summary: The file with the run's summary.
     """
 
@@ -48,7 +60,7 @@ class Manifest:
     customer: str
     rules: str
     outputs: dict[str, Output]
-    state: StoredFile | None
+    tables: dict[str, TableState]
     summary: StoredFile
 
 
@@ -97,7 +109,7 @@ def finish(storage: Storage, manifest: Manifest) -> None:
         "customer": manifest.customer,
         "rules": manifest.rules,
         "outputs": manifest.outputs,
-        "state": manifest.state,
+        "tables": manifest.tables,
         "summary": manifest.summary,
     }
     if storage.put_new(_name(manifest.number), json.dumps(content).encode()):
@@ -134,6 +146,6 @@ def _read(storage: Storage, customer: str, number: int) -> Manifest:
         customer=customer,
         rules=content["rules"],
         outputs=cast("dict[str, Output]", content["outputs"]),
-        state=cast("StoredFile | None", content["state"]),
+        tables=cast("dict[str, TableState]", content["tables"]),
         summary=cast("StoredFile", content["summary"]),
     )

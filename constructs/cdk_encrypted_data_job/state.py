@@ -1,35 +1,27 @@
-"""What a run keeps for the next one: all rows of tables that are read once, and how far each was read.
+"""What a run keeps for the next one: all rows of tables that are read once.
 
 These are rows from before the rules, so they lie beside the outputs, not among them, and their data keys open to the
-job alone. A manifest names the one file that says it all, so a run and what it keeps come to count in the same moment.
+job alone. The run's manifest names their files and says how far was read: both come to count in the same moment.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql import DataFrame, SparkSession, Window, functions
 
 from cdk_encrypted_data_job import output
 from cdk_encrypted_data_job.arguments import TableSource
 from cdk_encrypted_data_job.errors import SettingsError
 from cdk_encrypted_data_job.extract import Snapshot
+from cdk_encrypted_data_job.manifests import TableState
 from cdk_encrypted_data_job.output import CACHED
 from cdk_encrypted_data_job.progress import Step, Summary
-from cdk_encrypted_data_job.storage import Place, StoredFile, storage_at
+from cdk_encrypted_data_job.storage import Place
 
-
-class TableState(TypedDict):
-    """A table that is read once: how far, and the files with all rows read until then, in the order of the runs."""
-
-    bookmark: str
-    value: str | None
-    schema: str
-    files: list[StoredFile]
+# No column of a database can be named so, as far as rules go.
+_NUMBER, _RANK = "file#", "rank#"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,45 +39,51 @@ class History:
     Args:
         spark: The session.
         place: Where rows are kept.
-        before: What the last finished run has kept, as its manifest names it.
+        before: What the manifest of the last finished run says.
         run_id: The run.
         partitions: How many tasks write a table at the same time.
 
-    Raises:
-        NotAuthenticError: it isn't what that run has kept.
+    Attributes:
+        kms_calls: The tasks' requests to KMS until now.
     """
 
     def __init__(
-        self, spark: SparkSession, place: Place, *, before: StoredFile | None, run_id: str, partitions: int
+        self, spark: SparkSession, place: Place, *, before: Mapping[str, TableState], run_id: str, partitions: int
     ) -> None:
         self._spark, self._place = spark, place
-        self._folder, self._partitions = f"{run_id}/", partitions
-        self._storage = storage_at(place)
-        self._before: Mapping[str, TableState] = {} if before is None else json.loads(self._storage.get(before))
+        self._before, self._folder, self._partitions = before, f"{run_id}/", partitions
         self._grown: dict[str, _Grown] = {}
-        self._kms_calls = 0
-
-    @property
-    def kms_calls(self) -> int:
-        """Requests to KMS until now, the tasks' too."""
-        return self._storage.kms_calls + self._kms_calls
+        self.kms_calls = 0
 
     def read(self, snapshot: Snapshot, table: TableSource, columns: Mapping[str, str], step: Step) -> DataFrame:
-        """Return all rows of a table: what earlier runs have kept, and what is new. Nothing is stored yet.
+        """Return all rows of a table, each as it was read last: in earlier runs or in this one. Nothing is stored yet.
 
         Raises:
             SettingsError: it can't be read so, or has other columns than in earlier runs.
         """
-        assert table.bookmark is not None  # noqa: S101 - asked by who calls
         before = self._before.get(table.name)
-        if before is not None and before["bookmark"] != table.bookmark:
+        if before is not None and before["source"] != table.source:
             before = None
-        reading = snapshot.read(table, columns, None if before is None else before["value"])
+        mark = snapshot.mark(table, columns)
+        if before is not None and before["database"] == mark.database:
+            parts = [part for part in mark.parts if part not in before["parts"]]
+            reading = snapshot.read(table, columns, since=before["transaction"], but_all_of=parts)
+        else:
+            # In another database, or one that was set back, old numbers say nothing: all of it is read, and takes the
+            # place of what is known.
+            reading = snapshot.read(table, columns)
         # Read once, and kept until it is stored: another time would cost another reading.
-        new = reading.rows.persist(CACHED)
-        schema = new.schema.json()
+        new = reading.persist(CACHED)
         files = [] if before is None else before["files"]
-        state = TableState(bookmark=table.bookmark, value=reading.value, schema=schema, files=files)
+        state = TableState(
+            source=table.source,
+            database=mark.database,
+            parts=list(mark.parts),
+            transaction=mark.transaction,
+            key=list(mark.key),
+            schema=new.schema.json(),
+            files=files,
+        )
         try:
             _check_columns(table, state, before)
             step.rows_in = step.rows = new.count()
@@ -95,9 +93,9 @@ class History:
         self._grown[table.name] = _Grown(new=new, rows=step.rows_in, state=state)
         if not files:
             return new
-        old = output.read(self._spark, files, schema=StructType.fromJson(json.loads(schema)), place=self._place)
-        self._kms_calls += len(files)
-        every = old.unionByName(new).persist(CACHED)
+        old = output.read(self._spark, files, schema=new.schema, place=self._place, numbered=_NUMBER)
+        self.kms_calls += len(files)
+        every = _newest(old, new.withColumn(_NUMBER, functions.lit(len(files))), mark.key).persist(CACHED)
         step.rows = every.count()
         return every
 
@@ -105,10 +103,10 @@ class History:
         """Say whether a frame is one of new rows, which stay until they are stored, whoever reads them before."""
         return any(frame is grown.new for grown in self._grown.values())
 
-    def keep(self, summary: Summary) -> StoredFile | None:
-        """Store the new rows, and then the file that says how far all is read, if there is anything to keep.
+    def keep(self, summary: Summary) -> dict[str, TableState]:
+        """Store the new rows, and return what the run's manifest has to say.
 
-        Nothing of it counts until a manifest names that file; nothing that counts is written over or left out.
+        They count when it does. Nothing that counts is written over, or left out of it.
         """
         tables: dict[str, TableState] = {}
         for name, grown in self._grown.items():
@@ -120,11 +118,9 @@ class History:
                 files = output.write(grown.new, place=self._place, folder=folder, partitions=self._partitions)
                 step.rows_in = grown.rows
                 step.stored(files)
-            self._kms_calls += len(files)
+            self.kms_calls += len(files)
             tables[name] = {**grown.state, "files": [*grown.state["files"], *files]}
-        if not tables:
-            return None
-        return self._storage.put(f"{self._folder}tables-{{digest}}", json.dumps(tables).encode())
+        return tables
 
     def forget(self) -> None:
         """Let the new rows go."""
@@ -132,9 +128,16 @@ class History:
             grown.new.unpersist()
 
 
+def _newest(old: DataFrame, new: DataFrame, key: Sequence[str]) -> DataFrame:
+    """Return of each key the row of the last file: no file holds a key twice, and files are in the runs' order."""
+    window = Window.partitionBy(*key).orderBy(functions.col(_NUMBER).desc())
+    ranked = old.unionByName(new).withColumn(_RANK, functions.row_number().over(window))
+    return ranked.where(functions.col(_RANK) == 1).drop(_NUMBER, _RANK)
+
+
 def _check_columns(table: TableSource, state: TableState, before: TableState | None) -> None:
-    if before is not None and before["schema"] != state["schema"]:
+    if before is not None and any(before[each] != state[each] for each in ("schema", "key")):
         raise SettingsError(
-            f"{table.name}: its columns are others than in earlier runs; allowed: the same, or a run without its "
-            "bookmark, after which everything is read anew"
+            f"{table.name}: its columns or its primary key are others than in earlier runs; allowed: the same, or a "
+            "run without its bookmark, after which everything is read anew"
         )

@@ -268,7 +268,7 @@ def test_the_entry_point_takes_the_arguments() -> None:
     assert read.tables == (
         TableArgument(name="subjects", source="public.subjects"),
         TableArgument(
-            name="visits", source="public.visits", partition_column="visit_id", partitions=8, bookmark="changed_at"
+            name="visits", source="public.visits", partition_column="visit_id", partitions=8, bookmark="xmin"
         ),
     )
 

@@ -166,22 +166,6 @@ class Case:
     def state_objects(self) -> list[str]:
         return self._names(self.state_prefix)
 
-    def state(self, number: int | None = None) -> dict[str, Any]:
-        """Return what a run has kept, with the rights of the job."""
-        from cdk_encrypted_data_job.envelope import STATE_CONTEXT
-        from cdk_encrypted_data_job.storage import Place, storage_at
-
-        file = self.finished().manifest(number).state
-        key_arn = self.customer.key_arn
-        place = Place(
-            bucket=self.customer.bucket,
-            prefix=self.state_prefix,
-            key_arn=key_arn,
-            region=key_arn.split(":")[3],
-            context=STATE_CONTEXT,
-        )
-        return {} if file is None else dict(json.loads(storage_at(place).get(file)))
-
     def _names(self, beginning: str) -> list[str]:
         pages = (
             self.aws.client("s3")
@@ -254,3 +238,46 @@ def cases(aws: EmbeddedAws, acme: Customer, spark_here: SparkHere, put_rules: An
 @pytest.fixture
 def case(cases: Callable[[], Case]) -> Case:
     return cases()
+
+
+BOOKMARKED = {
+    "name": "lab_results",
+    "source": "lab_results",
+    "partition_column": "result_id",
+    "partitions": 2,
+    "bookmark": "xmin",
+}
+ADDED = 900_000_000
+ADD = """
+    INSERT INTO lab_results SELECT %s, sample_id, 9, subject_id, visit_id, analyte, value, unit, measured_at, 'added'
+    FROM lab_results WHERE result_id = 1
+"""
+
+
+@pytest.fixture
+def bookmarked(case: Case, server: Postgresql) -> Iterator[Case]:
+    """Results are read once, and what a test adds or changes is taken back."""
+    with server.connect("acme") as owner:
+        owner.execute("CREATE TABLE before AS SELECT * FROM lab_results")
+    try:
+        yield case.with_tables(SMALL_TABLES[0], BOOKMARKED)
+    finally:
+        with server.connect("acme") as owner:
+            owner.execute("DELETE FROM lab_results")
+            owner.execute("INSERT INTO lab_results SELECT * FROM before")
+            owner.execute("DROP TABLE before")
+
+
+_QUERY = """
+    SELECT l.result_id, l.sample_id, s.full_name, l.value, l.measured_at, l.remark
+    FROM lab_results l JOIN subjects s USING (subject_id)
+"""
+
+
+def in_database(server: Postgresql) -> list[dict[str, Any]]:
+    """Return what the small rules select, by PostgreSQL itself."""
+    with server.connect("acme") as owner:
+        cursor = owner.execute(_QUERY)
+        names = [column.name for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return sorted(rows, key=lambda row: json.dumps(row, default=str))
