@@ -139,6 +139,7 @@ function customer(stack, place, name, secretArn) {
       "--job-language": "python",
       "--key-arn": key.keyArn,
       "--output": `s3://${bucket.bucketName}/data/`,
+      "--state": `s3://${bucket.bucketName}/state/`,
       "--python-modules-installer-option": "--no-index",
       "--rules": rules,
       "--scriptLocation": script,

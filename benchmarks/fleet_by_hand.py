@@ -173,6 +173,7 @@ def customer(stack: cdk.Stack, place: Place, name: str, secret_arn: str) -> None
             "--python-modules-installer-option": "--no-index",
             "--rules": _RULES,
             "--scriptLocation": _SCRIPT,
+            "--state": f"s3://{bucket_reference}/state/",
             "--secret-arn": secret_arn,
             "--spark-event-logs-path": f"s3://{bucket_reference}/tmp/spark-events/",  # noqa: S108
             "--tables": json.dumps(_TABLES, separators=(",", ":")),

@@ -61,6 +61,7 @@ class Customer:
             "--customer": self.name,
             "--key-arn": self.key_arn,
             "--output": f"s3://{self.bucket}/etl/",
+            "--state": f"s3://{self.bucket}/state/",
             "--secret-arn": self.secret_arn,
             "--jdbc-url": self.jdbc_url,
             "--ca-certificate": self.certificate,
@@ -80,7 +81,7 @@ class Customer:
     def with_bookmarks(self) -> Customer:
         """Return the customer with results that are read once."""
         tables = tuple(
-            table | {"bookmark": "result_id"} if table["name"] == "lab_results" else table for table in self.tables
+            table | {"bookmark": "xmin"} if table["name"] == "lab_results" else table for table in self.tables
         )
         return replace(self, tables=tables)
 
@@ -132,7 +133,7 @@ def _statements(bucket: str, key_arn: str, secret_arn: str, name: str) -> list[d
         {
             "Effect": "Allow",
             "Action": ["s3:GetObject", "s3:PutObject"],
-            "Resource": f"arn:aws:s3:::{bucket}/etl/*",
+            "Resource": [f"arn:aws:s3:::{bucket}/{folder}/*" for folder in ("etl", "state")],
         },
         {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"},
         {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{_SCRIPTS}/{name}/rules.zip"},

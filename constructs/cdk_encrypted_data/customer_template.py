@@ -25,7 +25,10 @@ TEMPORARY = "tmp/"
 """What the names of Glue's temporary objects begin with."""
 
 OUTPUT = "data/"
-"""What the names of the job's objects begin with."""
+"""What the names of the job's outputs begin with: what readers read."""
+
+STATE = "state/"
+"""What the names of rows begin with that the job keeps for its next run: from before the rules, for nobody else."""
 
 _TEMPORARY_DAYS = 7
 
@@ -295,6 +298,7 @@ def _job(options: Options) -> Resource:
             "--output": f"s3://${{Bucket}}/{OUTPUT}",
             # A run may ask for Spark's event log: it stays with the customer.
             "--spark-event-logs-path": f"s3://${{Bucket}}/{TEMPORARY}spark-events/",
+            "--state": f"s3://${{Bucket}}/{STATE}",
         },
         "NumberOfWorkers": options.workers,
         "Role": "${Role.Arn}",

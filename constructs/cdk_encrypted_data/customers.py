@@ -72,6 +72,11 @@ _SOURCE = Text(
     "table or schema.table, of letters, digits, _ and $",
     "case matters",
 )
+_BOOKMARK = Text(
+    re.compile("xmin"),
+    "xmin, PostgreSQL's own mark of the transaction that wrote a row",
+    "other columns don't grow in the order of commits, and what is committed late would never be read",
+)
 # Said by the library itself: who the resource belongs to, in the proofs and in off-boarding.
 _OWN_TAGS = ("Name", "customer")
 
@@ -87,8 +92,11 @@ class TableSource:
             Default: it is read in one piece.
         partitions: Connections that read it at the same time, 1 to 64. Default: what the job takes, 4 with a
             ``partition_column`` and 1 without.
-        bookmark: A column whose values only grow, in the order of commits, and are never null: a run reads the rows
-            above what the last finished run saw. Default: each run reads the whole table.
+        bookmark: ``xmin``, PostgreSQL's own mark of the transaction that wrote a row: a run reads the rows of all
+            transactions that the last finished run couldn't see, and keeps what earlier runs have read. The table needs
+            a primary key; rows that are deleted stay. No other column will do, since a row that is committed late would
+            be lost: numbers of sequences and times of day don't grow in the order of commits. See docs/job.md. Default:
+            each run reads the whole table.
 
     Raises:
         ValueError: If an attribute is out of bounds.
@@ -106,7 +114,7 @@ class TableSource:
         validation.check_text(owner, "name", self.name, _VIEW)
         validation.check_text(owner, "source", self.source, _SOURCE)
         validation.check_optional_text(owner, "partition_column", self.partition_column, _COLUMN)
-        validation.check_optional_text(owner, "bookmark", self.bookmark, _COLUMN)
+        validation.check_optional_text(owner, "bookmark", self.bookmark, _BOOKMARK)
         if self.partitions is None:
             return
         validation.check_number(owner, "partitions", self.partitions, PARTITIONS)

@@ -59,7 +59,10 @@ class PerCustomerGlueJob(Construct):
     - The key names its users: the job's role, the customer's ``readers``, and ``key_users``. Nobody else uses it,
       whatever IAM policies say.
     - The job uses it directly as well: it encrypts every file in its own process, before it is stored. It gets data
-      keys for this one format only, and the other users may open them, in their own processes, and make none.
+      keys for this one format only, and the other users may open those of its outputs, in their own processes, and
+      make none.
+    - Rows from before the rules, which a job with bookmarks keeps for its next run, are under ``state/``, apart from
+      the outputs under ``data/``: nobody is granted to read them, and their data keys open to the job's role alone.
     - CloudWatch Logs may use it for the log groups that Glue derives for this job, and the job for its bookmarks.
     - Glue's temporary objects, under ``tmp/``, expire after 7 days.
 
@@ -357,7 +360,9 @@ class PerCustomerGlueJob(Construct):
         return cast("cdk_glue.CfnJob", self._resource("Job"))
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let one of the key's other users list the bucket, read what the job wrote, and decrypt it.
+        """Let one of the key's other users list the bucket, read the job's outputs, and decrypt them.
+
+        Not what the job keeps for its next run: the key opens that to nobody but the job, whatever a policy says.
 
         Args:
             grantee: One of ``key_users`` or of the customer's ``readers``, or a group or managed policy for them. The

@@ -23,6 +23,7 @@ _CUSTOMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VIEW = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
+_BOOKMARK = re.compile("xmin")
 _SOURCE = re.compile(rf"{_COLUMN.pattern}(\.{_COLUMN.pattern})?")
 _KEY_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
 _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
@@ -42,8 +43,10 @@ class TableSource:
         source: Its name in the database, `table` or `schema.table`; case matters.
         partition_column: An `int`, `bigint` or `date` that parts it into ranges which are read at the same time.
         partitions: Connections that read it at the same time, 1 to 64; only with `partition_column`.
-        bookmark: A column whose values only grow, in the order of commits, and are never null. With it, a run reads
-            the rows whose value is greater than the last finished run saw; without it, the whole table.
+        bookmark: `xmin`, PostgreSQL's own mark of the transaction that wrote a row. With it, a run reads the rows of
+            all transactions that the last finished run couldn't see, and earlier runs' rows are kept; the table needs a
+            primary key, by which a changed row takes the place of the row it was. Without it, a run reads the whole
+            table. No other column will do: numbers of sequences and times of day don't grow in the order of commits.
     """
 
     name: str
@@ -61,7 +64,7 @@ class Arguments:
         customer: Whose data it is.
         key_arn: The customer's KMS key, in the bucket's Region.
         bucket: The customer's bucket.
-        prefix: What the names of all objects begin with, ending in a slash, or empty.
+        prefix: What the names of manifests and outputs begin with, ending in a slash, or empty.
         secret_arn: The secret in Secrets Manager that holds `username` and `password` of the database, as JSON.
         jdbc_url: The database: `jdbc:postgresql://host:port/database`, without parameters.
         ca_certificate: The certificate, in PEM, that the database's certificate must descend from.
@@ -70,6 +73,8 @@ class Arguments:
         rules_name: The object with the rules: a zip of SQL files.
         run_id: The same when a run is tried again, another for another run.
         output_partitions: How many tasks write an output at the same time, each at least a file.
+        state_prefix: What the names of rows that are kept for the next run begin with, ending in a slash: another
+            place of the same bucket, since these are rows from before the rules. None if no table has a bookmark.
     """
 
     customer: str
@@ -84,6 +89,7 @@ class Arguments:
     rules_name: str
     run_id: str
     output_partitions: int = _OUTPUT_PARTITIONS
+    state_prefix: str | None = None
 
     @property
     def region(self) -> str:
@@ -123,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--customer", required=True, help="whose data it is")
     made.add_argument("--key-arn", required=True, help="the customer's KMS key")
     made.add_argument("--output", required=True, metavar="s3://BUCKET/PREFIX", help="where encrypted files go")
+    made.add_argument("--state", metavar="s3://BUCKET/PREFIX", help="where rows are kept that are read once only")
     made.add_argument("--secret-arn", required=True, help="the secret with the database's username and password")
     made.add_argument("--jdbc-url", required=True, metavar="jdbc:postgresql://HOST:PORT/DATABASE")
     made.add_argument("--ca-certificate", required=True, help="PEM, or the base64 between its first and last line")
@@ -162,20 +169,22 @@ def parse(argv: Sequence[str]) -> Arguments:
     output_partitions = _OUTPUT_PARTITIONS if given.output_partitions is None else given.output_partitions
     if not 1 <= output_partitions <= MOST_OUTPUT_PARTITIONS:
         raise SettingsError(f"output_partitions is {output_partitions}; allowed: 1 to {MOST_OUTPUT_PARTITIONS}")
-    prefix = output["name"].strip("/")
+    read = tables(given.tables)
+    prefix = _folder(output)
     return Arguments(
         customer=given.customer,
         key_arn=given.key_arn,
         bucket=output["bucket"],
-        prefix=f"{prefix}/" if prefix else "",
+        prefix=prefix,
         secret_arn=given.secret_arn,
         jdbc_url=given.jdbc_url,
         ca_certificate=certificate(given.ca_certificate),
-        tables=tables(given.tables),
+        tables=read,
         rules_bucket=rules["bucket"],
         rules_name=rules["name"],
         run_id=_run_id(given.run_id, given.JOB_RUN_ID),
         output_partitions=output_partitions,
+        state_prefix=_state(given.state, read, bucket=output["bucket"], prefix=prefix),
     )
 
 
@@ -227,7 +236,7 @@ def _table(entry: dict[str, object]) -> TableSource:
     unknown = entry.keys() - {"name", "source", "partition_column", "partitions", "bookmark"}
     if unknown:
         raise SettingsError(f"a table has {', '.join(sorted(unknown))}; allowed: what `TableSource` has")
-    texts = {"name": _VIEW, "source": _SOURCE, "partition_column": _COLUMN, "bookmark": _COLUMN}
+    texts = {"name": _VIEW, "source": _SOURCE, "partition_column": _COLUMN, "bookmark": _BOOKMARK}
     values: dict[str, str | None] = {}
     for field, pattern in texts.items():
         value = entry.get(field)
@@ -248,6 +257,31 @@ def _table(entry: dict[str, object]) -> TableSource:
         partitions=partitions,
         bookmark=values["bookmark"],
     )
+
+
+def _state(given: str | None, read: Sequence[TableSource], *, bucket: str, prefix: str) -> str | None:
+    if given is None:
+        if bookmarked := [table.name for table in read if table.bookmark is not None]:
+            raise SettingsError(
+                f"state is missing, and {', '.join(bookmarked)} has a bookmark; allowed: s3://BUCKET/PREFIX, where "
+                "rows are kept for the next run"
+            )
+        return None
+    place = _check(_S3, "state", given, "s3://BUCKET/PREFIX")
+    state = _folder(place)
+    # Rows from before the rules: who was given a prefix to read outputs must not find them under it.
+    apart = state and not state.startswith(prefix) and not prefix.startswith(state)
+    if place["bucket"] != bucket or not apart:
+        raise SettingsError(
+            f"state is {given!r}, beside the output in s3://{bucket}/{prefix}; allowed: another prefix of that bucket, "
+            "neither within the other"
+        )
+    return state
+
+
+def _folder(place: re.Match[str]) -> str:
+    folder = place["name"].strip("/")
+    return f"{folder}/" if folder else ""
 
 
 def _run_id(given: str | None, of_glue: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,43 @@ _FETCH_SIZE = 10_000
 _SECONDS_TO_CONNECT = 30
 # A database that is gone without a word ends the run, not its timeout.
 _SECONDS_OF_SILENCE = 600
+
+# What isn't stored as PostgreSQL's own tables are, has no mark of who wrote it, or another's. A policy that hides rows
+# may show them later, and none was written then. Those that inherit from a table share no primary key with it.
+_ABOUT_TABLE = """
+    SELECT
+        CASE
+            WHEN relkind NOT IN ('r', 'p') THEN 'no table'
+            WHEN row_security_active(it.oid) THEN 'a table with row security'
+            WHEN relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = it.oid) THEN 'inherited from'
+            WHEN EXISTS (
+                SELECT FROM pg_class AS part INNER JOIN pg_am ON pg_am.oid = part.relam
+                WHERE part.oid = ANY (parts) AND amname <> 'heap'
+            ) THEN 'stored by an extension'
+        END,
+        (
+            SELECT json_agg(attname ORDER BY at)::text
+            FROM pg_index, unnest(indkey) WITH ORDINALITY AS keys (number, at), pg_attribute
+            WHERE indrelid = it.oid AND indisprimary AND at <= indnkeyatts AND attrelid = it.oid AND attnum = number
+        ),
+        array_to_json(parts)::text,
+        (SELECT oid::text FROM pg_database WHERE datname = current_database())
+    FROM
+        pg_class AS it,
+        LATERAL (
+            SELECT array_agg(part ORDER BY part) AS parts
+            FROM (SELECT it.oid AS part UNION SELECT relid::oid FROM pg_partition_tree(it.oid)) AS them
+        ) AS whole
+    WHERE it.oid = to_regclass({name})
+"""
+# After a failover or a restore, numbers of transactions come a second time: on another timeline, or at least after
+# another start.
+_ABOUT_MOMENT = """
+    SELECT
+        pg_snapshot_xmin(pg_current_snapshot())::text,
+        concat_ws('/', system_identifier, timeline_id, extract(epoch FROM pg_postmaster_start_time()))
+    FROM pg_control_system(), pg_control_checkpoint()
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +79,21 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What is read of a table in this run.
+class Mark:
+    """How far a table is read: whatever older transactions wrote was visible.
 
     Attributes:
-        rows: The rows, not yet read.
-        value: The greatest bookmark among all rows until now, as text; None without a bookmark or a row.
-        new: Whether there is anything to read.
+        database: The server, its timeline and start, and the database: elsewhere transactions have other numbers.
+        parts: The table and its partitions, by PostgreSQL's numbers: one that comes later brings rows along that may
+            have been written before.
+        transaction: The oldest one that could still commit. https://www.postgresql.org/docs/current/functions-info.html
+        key: The columns of the primary key.
     """
 
-    rows: DataFrame
-    value: str | None
-    new: bool
+    database: str
+    parts: tuple[int, ...]
+    transaction: int
+    key: tuple[str, ...]
 
 
 def login(secretsmanager: Any, secret_arn: str) -> Login:  # noqa: ANN401 - boto3
@@ -122,22 +162,62 @@ class Snapshot:
         with contextlib.suppress(Exception):  # the database may be what failed
             self._connection.close()
 
-    def read(self, table: TableSource, columns: Mapping[str, str], after: str | None) -> Reading:
-        """Return the rows of a table, of these columns; with a bookmark, those after a value of it.
+    def mark(self, table: TableSource, columns: Mapping[str, str]) -> Mark:
+        """Return how far this moment reads a table.
+
+        Raises:
+            SettingsError: it isn't a table whose rows say who wrote them, or has no primary key in these columns.
+        """
+        found = self._query(_ABOUT_TABLE.format(name=_literal(_source(table))), 4)
+        unfit, key, parts, database = found[0] if found else ("not there", None, "[]", "")
+        if unfit is not None:
+            raise SettingsError(
+                f"{table.name}: {table.source} is {unfit}; allowed with a bookmark: a table that its rows are stored in"
+            )
+        names = tuple(json.loads(key)) if key is not None else ()
+        if not names or not set(names) <= columns.keys():
+            raise SettingsError(
+                f"{table.name}: its primary key is {', '.join(names) or 'missing'}; allowed with a bookmark: a table "
+                "that has one, of columns in tables.json"
+            )
+        ((oldest, server),) = self._query(_ABOUT_MOMENT, 2)
+        return Mark(
+            database=f"{server}/{database}",
+            parts=tuple(int(part) for part in json.loads(parts)),
+            transaction=int(oldest),
+            key=names,
+        )
+
+    def read(
+        self,
+        table: TableSource,
+        columns: Mapping[str, str],
+        *,
+        since: int | None = None,
+        but_all_of: Iterable[int] = (),
+    ) -> DataFrame:
+        """Return the rows of a table, of these columns, not yet read; or those alone that young transactions wrote.
+
+        Args:
+            table: The table.
+            columns: Its columns, and their types in Spark's words.
+            since: The oldest of these transactions.
+            but_all_of: Parts of the table that are read whole.
 
         Raises:
             SettingsError: the table has other columns than the rules are about.
         """
-        for needed in (table.partition_column, table.bookmark):
-            if needed is not None and needed not in columns:
-                raise SettingsError(f"{table.name}: {needed} isn't in tables.json; allowed: {', '.join(columns)}")
+        if table.partition_column is not None and table.partition_column not in columns:
+            raise SettingsError(
+                f"{table.name}: {table.partition_column} isn't in tables.json; allowed: {', '.join(columns)}"
+            )
         if table.partition_column is not None and columns[table.partition_column] not in {"int", "bigint", "date"}:
             raise SettingsError(f"{table.name}: {table.partition_column} can't part it; allowed: int, bigint or date")
-        source = ".".join(map(_quoted, table.source.split(".")))
-        condition, value, new = "", after, True
-        if table.bookmark is not None:
-            condition, value, new = self._since(table.bookmark, source, after)
-        selected = f"(SELECT {', '.join(map(_quoted, columns))} FROM {source}{condition}) AS rows"  # noqa: S608 - quoted
+        condition = ""
+        if since is not None:
+            young = written_since("xmin", since, self._youngest())
+            condition = " WHERE " + " OR ".join([young, *(f"tableoid = {part}" for part in but_all_of)])
+        selected = f"(SELECT {', '.join(map(_quoted, columns))} FROM {_source(table)}{condition}) AS rows"  # noqa: S608 - quoted
         reader = (
             self._spark.read.format("jdbc")
             .options(**self._properties)
@@ -149,7 +229,7 @@ class Snapshot:
             raise SettingsError(f"{table.name}: {', '.join(wrong)}; allowed: the types in tables.json")
         if table.partition_column is not None and table.partitions > 1:
             reader = reader.options(**self._ranges(table.partition_column, table.partitions, selected))
-        return Reading(rows=reader.load(), value=value, new=new)
+        return reader.load()
 
     def _join(self) -> str:
         """Return what each of Spark's connections says first."""
@@ -157,18 +237,10 @@ class Snapshot:
             f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {_literal(self._id)}"
         )
 
-    def _since(self, bookmark: str, source: str, after: str | None) -> tuple[str, str | None, bool]:
-        column = _quoted(bookmark)
-        # A literal without a type takes the column's.
-        beyond = "" if after is None else f" WHERE {column} > {_literal(after)}"
-        ((greatest, nulls),) = self._query(
-            f"SELECT max({column})::text, count(*) FILTER (WHERE {column} IS NULL) FROM {source}"  # noqa: S608 - quoted
-            + (f"{beyond} OR {column} IS NULL" if beyond else ""),
-            2,
-        )
-        if int(nulls):
-            raise SettingsError(f"the bookmark {bookmark} is null in {nulls} rows; allowed: a column that never is")
-        return beyond, greatest if greatest is not None else after, greatest is not None
+    def _youngest(self) -> int:
+        """Return the greatest number that a transaction may have which this moment sees."""
+        ((beyond,),) = self._query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text", 1)
+        return int(beyond) - 1
 
     def _ranges(self, column: str, partitions: int, selected: str) -> dict[str, str]:
         quoted = _quoted(column)
@@ -199,6 +271,20 @@ class Snapshot:
             return found
         finally:
             statement.close()
+
+
+def written_since(xmin: str, oldest: int, youngest: int) -> str:
+    """Return the condition in SQL that a transaction wrote the row which isn't older than the oldest.
+
+    Rows hold the lower 32 bits of its number, and those that were frozen meanwhile still do: so it says how far they
+    are behind the youngest, around the circle. A row that went all the way around is taken for a young one: it is read
+    once more than needed, and changes nothing.
+    """
+    return f"(({youngest} - {xmin}::text::bigint) & 4294967295) <= {youngest - oldest}"
+
+
+def _source(table: TableSource) -> str:
+    return ".".join(map(_quoted, table.source.split(".")))
 
 
 def _quoted(name: str) -> str:

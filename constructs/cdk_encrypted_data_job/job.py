@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
 
 from cdk_encrypted_data_job import manifests, output
 from cdk_encrypted_data_job.arguments import Arguments, TableSource
+from cdk_encrypted_data_job.envelope import STATE_CONTEXT
 from cdk_encrypted_data_job.errors import ChecksFailedError, SettingsError
-from cdk_encrypted_data_job.extract import Login, Reading, Snapshot, login
+from cdk_encrypted_data_job.extract import Login, Snapshot, login
 from cdk_encrypted_data_job.manifests import Manifest, Output, TableState
-from cdk_encrypted_data_job.progress import LOG, Step, Summary, summary_from
+from cdk_encrypted_data_job.output import CACHED
+from cdk_encrypted_data_job.progress import LOG, Summary, summary_from
 from cdk_encrypted_data_job.rules import Rule, RuleSet, rules_from_zip
+from cdk_encrypted_data_job.state import History
 from cdk_encrypted_data_job.storage import Place, client, storage_at
-
-# What doesn't fit goes to disk, encrypted as `session` sees to.
-_LEVEL = StorageLevel.MEMORY_AND_DISK
 
 
 def run(spark: SparkSession, arguments: Arguments) -> Summary:
@@ -45,6 +42,7 @@ def run(spark: SparkSession, arguments: Arguments) -> Summary:
     _check_tables(arguments.tables, rules)
     number = 1 if before is None else before.number + 1
     summary = Summary(customer=arguments.customer, run_id=arguments.run_id, number=number)
+    history = _history(spark, arguments, before)
     who = login(client("secretsmanager", region), arguments.secret_arn)
     with _snapshot(spark, arguments, who) as snapshot:
         written = transform(
@@ -53,12 +51,12 @@ def run(spark: SparkSession, arguments: Arguments) -> Summary:
             arguments=arguments,
             rules=rules,
             place=place,
-            before={} if before is None else before.tables,
+            history=history,
             summary=summary,
         )
     summary.seconds = round(time.monotonic() - started, 3)
     # Two more are to come, the summary's and the manifest's.
-    summary.kms_calls = storage.kms_calls + written.kms_calls + 2
+    summary.kms_calls = storage.kms_calls + (history.kms_calls if history else 0) + written.kms_calls + 2
     manifest = Manifest(
         number=number,
         run_id=arguments.run_id,
@@ -89,39 +87,34 @@ def transform(
     arguments: Arguments,
     rules: RuleSet,
     place: Place,
-    before: Mapping[str, TableState],
+    history: History | None,
     summary: Summary,
 ) -> Written:
-    """Read the tables, run the rules and the checks, and write the outputs."""
+    """Read the tables, run the rules and the checks, write the outputs, and keep what the next run goes on from.
+
+    Nothing is stored before all checks have passed.
+    """
     rows: dict[str, int] = {}
     cached: dict[str, DataFrame] = {}
-    states: dict[str, TableState] = {}
     kms_calls = 0
-    writing = _Writing(place=place, folder=_folder(arguments), partitions=arguments.output_partitions)
     try:
         for table in arguments.tables:
             if table.name not in rules.tables:
                 continue
             columns = rules.tables[table.name]
-            state = before.get(table.name)
-            if state is not None and state["bookmark"] != table.bookmark:
-                state = None
             with summary.step("table", table.name) as step:
-                frame, states_of_table, calls = _extract(
-                    spark,
-                    reading=snapshot.read(table, columns, None if state is None else state["value"]),
-                    table=table,
-                    state=state,
-                    writing=writing,
-                    step=step,
-                )
-                kms_calls += calls
-                states |= states_of_table
+                if table.bookmark is not None and history is not None:
+                    frame = history.read(snapshot, table, columns, step)
+                else:
+                    frame = snapshot.read(table, columns).persist(CACHED)
+                    step.rows = frame.count()
+                if history is None or not history.holds(frame):
+                    cached[table.name] = frame
+                frame.createOrReplaceTempView(table.name)
                 rows[table.name] = step.rows
-                cached[table.name] = frame
         for index, rule in enumerate(rules.steps):
             with summary.step("rule", rule.name) as step:
-                frame = spark.sql(rule.sql).persist(_LEVEL)
+                frame = spark.sql(rule.sql).persist(CACHED)
                 cached[rule.name] = frame
                 step.rows_in = _rows_in(rule, rows)
                 step.rows = rows[rule.name] = frame.count()
@@ -132,71 +125,18 @@ def transform(
         for rule in rules.outputs:
             with summary.step("output", rule.name) as step:
                 frame = spark.sql(rule.sql)
-                outputs[rule.name] = writing.write(frame, f"{rule.name}/", step)
+                folder = f"{_folder(arguments)}{rule.name}/"
+                files = output.write(frame, place=place, folder=folder, partitions=arguments.output_partitions)
                 step.rows_in = _rows_in(rule, rows)
+                step.stored(files)
+                outputs[rule.name] = Output(schema=frame.schema.json(), rows=step.rows, files=files)
             kms_calls += step.files
-        return Written(outputs=outputs, tables=states, kms_calls=kms_calls)
+        kept = {} if history is None else history.keep(summary)
+        return Written(outputs=outputs, tables=kept, kms_calls=kms_calls)
     finally:
         _forget(cached, ())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Writing:
-    place: Place
-    folder: str
-    partitions: int
-
-    def write(self, frame: DataFrame, name: str, step: Step) -> Output:
-        files = output.write(frame, place=self.place, folder=f"{self.folder}{name}", partitions=self.partitions)
-        step.rows = sum(file["rows"] for file in files)
-        step.bytes = sum(file["size"] for file in files)
-        step.files = len(files)
-        return Output(schema=frame.schema.json(), rows=step.rows, files=files)
-
-
-def _extract(
-    spark: SparkSession,
-    *,
-    reading: Reading,
-    table: TableSource,
-    state: TableState | None,
-    writing: _Writing,
-    step: Step,
-) -> tuple[DataFrame, dict[str, TableState], int]:
-    """Return a table's rows: all of them now in the database, or what earlier runs kept and what came since."""
-    # Read once: another time would cost another reading.
-    frame = reading.rows.persist(_LEVEL)
-    try:
-        step.rows = frame.count()
-        if table.bookmark is None:
-            frame.createOrReplaceTempView(table.name)
-            return frame, {}, 0
-        step.rows_in = step.rows
-        schema = frame.schema.json()
-        earlier = state["files"] if state is not None else []
-        _check_columns(table, schema, state)
-        kept = writing.write(frame, f"tables/{table.name}/", step)["files"] if reading.new else []
-        known = TableState(bookmark=table.bookmark, value=reading.value, schema=schema, files=[*earlier, *kept])
-        calls = len(kept) + len(earlier)
-        if earlier:
-            old = output.read(spark, earlier, schema=StructType.fromJson(json.loads(schema)), place=writing.place)
-            both = old.unionByName(frame).persist(_LEVEL)
-            step.rows = both.count()
-            frame.unpersist()
-            frame = both
-        frame.createOrReplaceTempView(table.name)
-    except BaseException:
-        frame.unpersist()
-        raise
-    return frame, {table.name: known}, calls
-
-
-def _check_columns(table: TableSource, schema: str, state: TableState | None) -> None:
-    if state is not None and state["schema"] != schema:
-        raise SettingsError(
-            f"{table.name}: its columns are others than in earlier runs; allowed: the same, or another prefix, "
-            "where everything is read anew"
-        )
+        if history is not None:
+            history.forget()
 
 
 def _check(spark: SparkSession, checks: Sequence[Rule], rows: Mapping[str, int], summary: Summary) -> None:
@@ -241,3 +181,22 @@ def _rules(arguments: Arguments) -> bytes:
 
 def _folder(arguments: Arguments) -> str:
     return f"runs/{arguments.run_id}/"
+
+
+def _history(spark: SparkSession, arguments: Arguments, before: Manifest | None) -> History | None:
+    if arguments.state_prefix is None:
+        return None
+    place = Place(
+        bucket=arguments.bucket,
+        prefix=arguments.state_prefix,
+        key_arn=arguments.key_arn,
+        region=arguments.region,
+        context=STATE_CONTEXT,
+    )
+    return History(
+        spark,
+        place,
+        before={} if before is None else before.tables,
+        run_id=arguments.run_id,
+        partitions=arguments.output_partitions,
+    )

@@ -1,8 +1,8 @@
 """What finished runs have written. What no manifest names doesn't count.
 
 A run becomes finished by one write: S3 takes a manifest only if there is none of its number. Until then, nobody sees
-what it wrote; from then on, all of it. Manifests are encrypted, so who can't use the key can't make or change one, and
-each says where it belongs, so none can be put in another's place.
+what it wrote; from then on, all of it, and the next run goes on from it. Manifests are encrypted, so who can't use the
+key can't make or change one, and each says where it belongs, so none can be put in another's place.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ class Output(TypedDict):
 
 
 class TableState(TypedDict):
-    """A table that is read by its bookmark: how far, and the files with all rows read until then, of all runs."""
+    """A table that is read once: how far (a `Mark`), and the files with all rows read so, in the order of the runs."""
 
-    bookmark: str
-    value: str | None
+    source: str
+    database: str
+    parts: list[int]
+    transaction: int
+    key: list[str]
     schema: str
     files: list[StoredFile]
 
@@ -47,7 +50,8 @@ class Manifest:
         customer: Whose it is.
         rules: The SHA-256 of the rules that were run.
         outputs: What it wrote, by name.
-        tables: How far tables with a bookmark are read, by name.
+        tables: What the next run goes on from, by the names of tables with a bookmark. The rows themselves lie apart
+            from the outputs, and whoever reads these can't open them.
         summary: The file with the run's summary.
     """
 

@@ -8,12 +8,16 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql.types import IntegerType, StructField, StructType
 
 from cdk_encrypted_data_job.errors import JobError, kind_of
 from cdk_encrypted_data_job.storage import Place, StoredFile, storage_at
 
+# What doesn't fit goes to disk, encrypted as `session` sees to.
+CACHED = StorageLevel.MEMORY_AND_DISK
+"""Where rows stay between steps."""
 MOST_BYTES = 64 * 2**20
 """A task begins another file at so many bytes of Parquet, which it holds twice: in the clear and encrypted."""
 _FILES = "name string, rows long, size long, sha256 string"
@@ -34,12 +38,13 @@ def write(rows: DataFrame, *, place: Place, folder: str, partitions: int) -> lis
     return sorted(files, key=lambda file: file["name"])
 
 
-def read(spark: SparkSession, files: Sequence[StoredFile], *, schema: StructType, place: Place) -> DataFrame:
-    """Return the rows of files that a manifest names, verified and decrypted in the tasks."""
-    if not files:
-        return spark.createDataFrame([], schema)
-    load = functools.partial(_load, place=place, files=tuple(files))
-    return spark.range(len(files), numPartitions=len(files)).mapInArrow(load, schema)
+def read(
+    spark: SparkSession, files: Sequence[StoredFile], *, schema: StructType, place: Place, numbered: str
+) -> DataFrame:
+    """Return the rows of stored files, verified and decrypted in the tasks, and in one more column which file's."""
+    load = functools.partial(_load, place=place, files=tuple(files), numbered=numbered)
+    with_number = StructType([*schema.fields, StructField(numbered, IntegerType(), nullable=False)])
+    return spark.range(len(files), numPartitions=len(files)).mapInArrow(load, with_number)
 
 
 def parquet_files(batches: Iterator[pa.RecordBatch], most_bytes: int) -> Iterator[tuple[memoryview, int]]:
@@ -77,12 +82,13 @@ def _store(
 
 
 def _load(
-    indexes: Iterator[pa.RecordBatch], *, place: Place, files: tuple[StoredFile, ...]
+    indexes: Iterator[pa.RecordBatch], *, place: Place, files: tuple[StoredFile, ...], numbered: str
 ) -> Iterator[pa.RecordBatch]:
     storage = storage_at(place)
     for batch in indexes:
         for index in batch.column(0).to_pylist():
-            yield from pq.ParquetFile(pa.BufferReader(storage.get(files[index]))).iter_batches()
+            for rows in pq.ParquetFile(pa.BufferReader(storage.get(files[index]))).iter_batches():
+                yield rows.append_column(numbered, pa.array([index] * rows.num_rows, pa.int32()))
 
 
 def _code(error: Exception) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cdk_encrypted_data_job.storage import StoredFile
 
 LOG = logging.getLogger("cdk_encrypted_data_job")
 
@@ -18,7 +21,7 @@ class Step:
     """Something the run did.
 
     Attributes:
-        kind: `table`, `history`, `rule`, `check` or `output`.
+        kind: `table`, `rule`, `check`, `output` or `state`.
         name: Whose.
         rows_in: The rows of all that it may read.
         rows: The rows that came of it; of a check, those it found.
@@ -34,6 +37,12 @@ class Step:
     seconds: float = 0.0
     bytes: int = 0
     files: int = 0
+
+    def stored(self, files: Sequence[StoredFile]) -> None:
+        """Count what came of it by what was stored."""
+        self.rows = sum(file["rows"] for file in files)
+        self.bytes = sum(file["size"] for file in files)
+        self.files = len(files)
 
 
 @dataclass(slots=True, kw_only=True)

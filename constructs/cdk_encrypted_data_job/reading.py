@@ -104,7 +104,9 @@ class FinishedRuns:
         return summary_from(self._storage.get(self.manifest(number).summary))
 
     def verify(self, number: int | None = None) -> int:
-        """Read and decrypt every file that a run's manifest names, those of earlier runs too, and return how many.
+        """Read and decrypt every file of a run's outputs and its summary, and return how many.
+
+        Not what it keeps for the next run, which none but the job can decrypt: a run verifies it before it goes on.
 
         Args:
             number: As in `manifest`.
@@ -114,7 +116,6 @@ class FinishedRuns:
         """
         manifest = self.manifest(number)
         files = [file for output in manifest.outputs.values() for file in output["files"]]
-        files += [file for table in manifest.tables.values() for file in table["files"]]
         files.append(manifest.summary)
         for file in files:
             self._storage.get(file)

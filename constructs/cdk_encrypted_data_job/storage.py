@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from cdk_encrypted_data_job.envelope import seal, unseal
+from cdk_encrypted_data_job.envelope import CONTEXT, seal, unseal
 from cdk_encrypted_data_job.errors import NotAuthenticError
 
 # Throttled or cut off, a request is tried again, by whoever runs this: the driver or a task.
@@ -46,12 +47,14 @@ class Place:
         prefix: What every name begins with; empty, or ending in a slash.
         key_arn: The customer's key.
         region: The Region of both.
+        context: The encryption context of their data keys.
     """
 
     bucket: str
     prefix: str
     key_arn: str
     region: str
+    context: Mapping[str, str] = field(default_factory=lambda: CONTEXT)
 
 
 class Storage:
@@ -114,11 +117,12 @@ class Storage:
 
     def _seal(self, data: bytes | memoryview) -> tuple[bytes, dict[str, str]]:
         self.kms_calls += 1
-        return seal(data, kms=self._kms, key_arn=self.place.key_arn)
+        return seal(data, kms=self._kms, key_arn=self.place.key_arn, context=self.place.context)
 
     def _unseal(self, name: str, body: bytes, metadata: dict[str, str]) -> bytes:
         self.kms_calls += 1
-        return unseal(name, body, metadata, kms=self._kms, key_arn=self.place.key_arn)
+        place = self.place
+        return unseal(name, body, metadata, kms=self._kms, key_arn=place.key_arn, context=place.context)
 
 
 def storage_at(place: Place) -> Storage:

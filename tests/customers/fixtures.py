@@ -68,7 +68,7 @@ def fullest_job(stack: cdk.Stack) -> PerCustomerGlueJob:
                     source="public.visits",
                     partition_column="visit_id",
                     partitions=8,
-                    bookmark="changed_at",
+                    bookmark="xmin",
                 ),
             ],
             schedule="cron(0 3 * * ? *)",

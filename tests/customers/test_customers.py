@@ -165,7 +165,7 @@ def test_a_password_in_the_url_isnt_shown() -> None:
         ({"source": "a.b.c"}, "source"),
         ({"source": "a; drop table b"}, "source"),
         ({"partition_column": "a b"}, "partition_column"),
-        ({"bookmark": "a-b"}, "bookmark"),
+        ({"bookmark": "changed_at"}, "bookmark"),
         ({"partitions": 0, "partition_column": "id"}, "partitions"),
         ({"partitions": 65, "partition_column": "id"}, "partitions"),
         ({"partitions": True, "partition_column": "id"}, "partitions"),

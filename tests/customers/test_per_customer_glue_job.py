@@ -21,6 +21,7 @@ from cdk_encrypted_data.proofs.rules.isolation import matrix
 from cdk_encrypted_data.proofs.spaces import Prover
 from cdk_encrypted_data_job.arguments import TableSource as TableArgument
 from cdk_encrypted_data_job.arguments import parse
+from cdk_encrypted_data_job.envelope import CONTEXT, STATE_CONTEXT
 from tests.customers.fixtures import CODE, NETWORK, READER, customer, fullest_job, job, new_stack
 from tests.synthesis import Resources, template
 
@@ -259,6 +260,7 @@ def test_the_entry_point_takes_the_arguments() -> None:
     read = parse([*words, "--JOB_RUN_ID", "jr_1", "--JOB_NAME", "acme"])
     assert (read.customer, read.bucket, read.prefix) == ("acme", "the-bucket", "data/")
     assert given["--TempDir"] == "s3://the-bucket/tmp/"
+    assert read.state_prefix == "state/"
     assert read.key_arn == "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     assert (read.rules_bucket, read.rules_name) == ("acme-code", "rules.zip")
     assert read.secret_arn == customer().secret_arn
@@ -266,7 +268,7 @@ def test_the_entry_point_takes_the_arguments() -> None:
     assert read.tables == (
         TableArgument(name="subjects", source="public.subjects"),
         TableArgument(
-            name="visits", source="public.visits", partition_column="visit_id", partitions=8, bookmark="changed_at"
+            name="visits", source="public.visits", partition_column="visit_id", partitions=8, bookmark="xmin"
         ),
     )
 
@@ -290,7 +292,10 @@ def test_the_key_lets_the_job_make_data_keys_of_its_format_and_readers_open_them
     for each in (ours, theirs):
         condition = each["Condition"]
         assert condition["StringEquals"]["kms:EncryptionContext:aws:x-amz-cek-alg"] == "AES/GCM/NoPadding"
-        assert condition["Null"] == {"kms:ViaService": "true", "kms:EncryptionContext:aws:s3:arn": "true"}
+        of_state = {f"kms:EncryptionContext:{name}": "true" for name in STATE_CONTEXT.keys() - CONTEXT.keys()}
+        in_applications = {"kms:ViaService": "true", "kms:EncryptionContext:aws:s3:arn": "true"}
+        assert condition["Null"] == (in_applications if each is ours else in_applications | of_state)
+        assert of_state
     assert theirs["Principal"] != ours["Principal"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any, NamedTuple
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_iam as iam
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cdk_encrypted_data import AccessLogBucket, FailureTopic, JobCode, PerCustomerGlueJob
+from cdk_encrypted_data_job.envelope import CONTEXT, STATE_CONTEXT, seal, unseal
+from cdk_encrypted_data_job.errors import NotAuthenticError
 from cdk_encrypted_data_operations.checks import Outcome
 from cdk_encrypted_data_operations.off_boarding import OffBoarding
 from devtools.embedded_aws.cdk import run_cdk
@@ -26,8 +30,9 @@ pytestmark = pytest.mark.deploy
 
 NAMES = ("acme", "globex")
 RULES = {"acme": "clinical-trials", "globex": "registries"}
+# The second one may read every object of the account, as far as S3 is concerned.
+READERS = ("reader", "wide-reader")
 REFUSED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
-CONTEXT = {"aws:x-amz-cek-alg": "AES/GCM/NoPadding"}
 
 
 class Deployed(NamedTuple):
@@ -69,16 +74,25 @@ def synthesize(place: Path, env: cdk.Environment, secrets: dict[str, str]) -> No
     code = JobCode.from_assets(stack, "Code", rules={each: rules_of(place, each) for each in RULES.values()})
     logs = AccessLogBucket(stack, "Logs")
     failures = FailureTopic(stack, "Failures")
+    everything = iam.PolicyStatement(actions=["s3:Get*", "s3:List*"], resources=["*"])
     for name in NAMES:
-        PerCustomerGlueJob(
+        readers = [
+            iam.Role(stack, f"{kind}-{name}", role_name=f"{kind}-{name}", assumed_by=iam.AccountRootPrincipal())
+            for kind in READERS
+        ]
+        readers[1].add_to_policy(everything)
+        made = PerCustomerGlueJob(
             stack,
             name,
+            key_users=readers,
             customer=customer(name, secret_arn=secrets[name], rules=RULES[name], schedule="cron(0 3 * * ? *)"),
             code=code,
             **NETWORK,
             failure_topic=failures.topic,
             access_log_bucket=logs,
         )
+        for reader in readers:
+            made.grant_read(reader)
     app.synth()
 
 
@@ -260,6 +274,48 @@ def log_group(customer: Deployed) -> str:
     """Return where a customer's job logs: https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging.html."""
     role = customer.job["Role"].rpartition("/")[2]
     return f"/aws-glue/jobs/{customer.job['SecurityConfiguration']}-role/{role}/output"
+
+
+@pytest.fixture(scope="module")
+def sealed(deployment: Deployment) -> dict[str, dict[str, Any]]:
+    """Store, as the job of acme does, a row of an output and one from before the rules."""
+    own = deployment.customers["acme"]
+    for name, context in CONTEXTS.items():
+        body, metadata = seal(b"a row", kms=own.client("kms"), key_arn=own.key_arn, context=context)
+        own.client("s3").put_object(Bucket=own.bucket, Key=name, Body=body, Metadata=metadata)
+    return {name: {"Bucket": own.bucket, "Key": name} for name in CONTEXTS}
+
+
+CONTEXTS = {"data/runs/1/a": CONTEXT, "state/1/a": STATE_CONTEXT}
+
+
+def opened(own: Deployed, request: dict[str, Any], client: Callable[[str], Any], context: dict[str, str]) -> bytes:
+    stored = client("s3").get_object(**request)
+    body = stored["Body"].read()
+    return unseal("it", body, stored["Metadata"], kms=client("kms"), key_arn=own.key_arn, context=context)
+
+
+def test_readers_read_outputs_and_no_row_from_before_the_rules(
+    deployment: Deployment, sealed: dict[str, dict[str, Any]]
+) -> None:
+    own = deployment.customers["acme"]
+    output, state = sealed
+    for name, context in CONTEXTS.items():
+        assert opened(own, sealed[name], own.client, context) == b"a row"
+    for kind in READERS:
+        session = deployment.aws.assume_role(f"arn:aws:iam::{deployment.aws.account_id}:role/{kind}-acme")
+        client = functools.partial(deployment.aws.client, credentials=session)
+        assert opened(own, sealed[output], client, CONTEXT) == b"a row"
+        # S3 refuses the one, and KMS both: for a reader's other policies may say what they like.
+        assert refused(client("s3").get_object, **sealed[state]) is (kind == "reader")
+        key = own.client("s3").head_object(**sealed[state])["Metadata"]["x-amz-key-v2"]
+        decrypt = {"KeyId": own.key_arn, "CiphertextBlob": base64.b64decode(key)}
+        assert refused(client("kms").decrypt, **decrypt, EncryptionContext=STATE_CONTEXT)
+        with pytest.raises(ClientError, match="InvalidCiphertext"):
+            client("kms").decrypt(**decrypt, EncryptionContext=CONTEXT)
+    # A row from before the rules isn't taken for one of an output either.
+    with pytest.raises(NotAuthenticError):
+        opened(own, sealed[state], own.client, CONTEXT)
 
 
 def test_the_account_uses_no_customers_key(deployment: Deployment) -> None:

@@ -127,10 +127,15 @@ class Case:
     aws: EmbeddedAws
     spark: SparkHere
 
+    @property
+    def state_prefix(self) -> str:
+        return f"state/{self.prefix}"
+
     def arguments(self, run_id: str = "run-1", **changes: str) -> list[str]:
         words = self.customer.arguments(run_id)
         given = dict(zip(words[::2], words[1::2], strict=True))
         given["--output"] = f"s3://{self.customer.bucket}/{self.prefix}"
+        given["--state"] = f"s3://{self.customer.bucket}/{self.state_prefix}"
         given |= {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
         return [word for pair in given.items() for word in pair]
 
@@ -156,9 +161,16 @@ class Case:
         return sorted(table.to_pylist(), key=lambda row: json.dumps(row, default=str))
 
     def objects(self, folder: str = "") -> list[str]:
-        s3 = self.aws.client("s3")
-        pages = s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.customer.bucket, Prefix=f"{self.prefix}{folder}"
+        return self._names(f"{self.prefix}{folder}")
+
+    def state_objects(self) -> list[str]:
+        return self._names(self.state_prefix)
+
+    def _names(self, beginning: str) -> list[str]:
+        pages = (
+            self.aws.client("s3")
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self.customer.bucket, Prefix=beginning)
         )
         return [each["Key"] for page in pages for each in page.get("Contents", [])]
 
@@ -226,3 +238,46 @@ def cases(aws: EmbeddedAws, acme: Customer, spark_here: SparkHere, put_rules: An
 @pytest.fixture
 def case(cases: Callable[[], Case]) -> Case:
     return cases()
+
+
+BOOKMARKED = {
+    "name": "lab_results",
+    "source": "lab_results",
+    "partition_column": "result_id",
+    "partitions": 2,
+    "bookmark": "xmin",
+}
+ADDED = 900_000_000
+ADD = """
+    INSERT INTO lab_results SELECT %s, sample_id, 9, subject_id, visit_id, analyte, value, unit, measured_at, 'added'
+    FROM lab_results WHERE result_id = 1
+"""
+
+
+@pytest.fixture
+def bookmarked(case: Case, server: Postgresql) -> Iterator[Case]:
+    """Results are read once, and what a test adds or changes is taken back."""
+    with server.connect("acme") as owner:
+        owner.execute("CREATE TABLE before AS SELECT * FROM lab_results")
+    try:
+        yield case.with_tables(SMALL_TABLES[0], BOOKMARKED)
+    finally:
+        with server.connect("acme") as owner:
+            owner.execute("DELETE FROM lab_results")
+            owner.execute("INSERT INTO lab_results SELECT * FROM before")
+            owner.execute("DROP TABLE before")
+
+
+_QUERY = """
+    SELECT l.result_id, l.sample_id, s.full_name, l.value, l.measured_at, l.remark
+    FROM lab_results l JOIN subjects s USING (subject_id)
+"""
+
+
+def in_database(server: Postgresql) -> list[dict[str, Any]]:
+    """Return what the small rules select, by PostgreSQL itself."""
+    with server.connect("acme") as owner:
+        cursor = owner.execute(_QUERY)
+        names = [column.name for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return sorted(rows, key=lambda row: json.dumps(row, default=str))

@@ -37,8 +37,9 @@ def table(**fields: object) -> str:
 
 
 def test_all_of_them_are_read() -> None:
-    tables = table(partition_column="subject_id", bookmark="changed_at")
-    assert parse(arguments(tables=tables, output_partitions="3")) == Arguments(
+    tables = table(partition_column="subject_id", bookmark="xmin")
+    state = "s3://acme-data/kept/state/"
+    assert parse(arguments(tables=tables, output_partitions="3", state=state)) == Arguments(
         customer="acme",
         key_arn=_KEY,
         bucket="acme-data",
@@ -52,15 +53,17 @@ def test_all_of_them_are_read() -> None:
                 source="subjects",
                 partition_column="subject_id",
                 partitions=4,
-                bookmark="changed_at",
+                bookmark="xmin",
             ),
         ),
         rules_bucket="scripts",
         rules_name="rules.zip",
         run_id="run-1",
         output_partitions=3,
+        state_prefix="kept/state/",
     )
     assert parse(arguments()).region == "eu-central-1"
+    assert parse(arguments()).state_prefix is None
 
 
 def test_glues_own_are_passed_over() -> None:
@@ -113,10 +116,18 @@ def test_the_certificate_comes_in_any_wrapping(given: str) -> None:
         ({"tables": table(partitions=2)}, "without partition_column"),
         ({"tables": table(partitions=65, partition_column="a")}, "partitions is 65"),
         ({"tables": table(partitions=True, partition_column="a")}, "partitions is True"),
+        ({"tables": table(bookmark="changed_at")}, "a table's bookmark is 'changed_at'; allowed: xmin"),
         ({"tables": table(query="select")}, "a table has query"),
         ({"rules": "s3://scripts/rules"}, "ends in .zip"),
         ({"run_id": None}, "run_id is missing"),
         ({"run_id": "a/b"}, "run_id is 'a/b'"),
+        ({"tables": table(bookmark="xmin")}, "state is missing, and subjects has a bookmark"),
+        ({"state": "s3://globex-data/state"}, "state is 's3://globex-data/state', beside"),
+        ({"state": "s3://acme-data/"}, "neither within the other"),
+        ({"state": "s3://acme-data/etl"}, "neither within the other"),
+        ({"state": "s3://acme-data/etl/state"}, "neither within the other"),
+        ({"state": "s3://acme-data/etl", "output": "s3://acme-data/etl/out"}, "neither within the other"),
+        ({"state": "s3://acme-data/state", "output": "s3://acme-data/"}, "neither within the other"),
         ({"output_partitions": "0"}, "output_partitions is 0"),
         ({"output_partitions": "many"}, "invalid int value"),
     ],

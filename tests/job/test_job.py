@@ -26,33 +26,14 @@ from cdk_encrypted_data_job.errors import (
     SettingsError,
 )
 from devtools import clinical_data
+from tests.job.conftest import ADD, ADDED, BOOKMARKED, SMALL_RULES, SMALL_TABLES, in_database
 
 if TYPE_CHECKING:
     from devtools.customers import Customer
     from devtools.postgresql import Postgresql
     from tests.job.conftest import Case
 
-_BOOKMARKED = {
-    "name": "lab_results",
-    "source": "lab_results",
-    "partition_column": "result_id",
-    "partitions": 2,
-    "bookmark": "result_id",
-}
 _SUBJECTS = {"name": "subjects", "source": "subjects"}
-_QUERY = """
-    SELECT l.result_id, l.sample_id, s.full_name, l.value, l.measured_at, l.remark
-    FROM lab_results l JOIN subjects s USING (subject_id)
-"""
-
-
-def in_database(server: Postgresql) -> list[dict[str, Any]]:
-    """Return what the small rules select, by PostgreSQL itself."""
-    with server.connect("acme") as owner:
-        cursor = owner.execute(_QUERY)
-        names = [column.name for column in cursor.description]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return sorted(rows, key=lambda row: json.dumps(row, default=str))
 
 
 def test_a_run_writes_what_the_rules_select(case: Case, server: Postgresql, caplog: pytest.LogCaptureFixture) -> None:
@@ -145,47 +126,261 @@ def test_no_task_overwrites_what_another_one_wrote(case: Case) -> None:
     assert not named & before
 
 
-class TestBookmarks:
-    def test_new_rows_are_read_and_the_old_ones_kept(self, case: Case, server: Postgresql) -> None:
-        case = case.with_tables(_SUBJECTS, _BOOKMARKED)
-        case.run("run-1")
-        added = 900_000_000
-        with server.connect("acme") as owner:
-            greatest = owner.execute("SELECT max(result_id) FROM lab_results").fetchone()[0]
-            owner.execute(
-                "INSERT INTO lab_results SELECT %s, sample_id, 9, subject_id, visit_id, analyte, value, unit, "
-                "measured_at, 'added' FROM lab_results WHERE result_id = 1",
-                [added],
-            )
-        try:
-            case.run("run-2")
-            assert case.rows() == in_database(server)
-            steps = {step.name: step for step in case.finished().summary().steps if step.kind == "table"}
-            assert steps["lab_results"].rows_in == 1
-            assert steps["lab_results"].rows == len(in_database(server))
-            state = case.finished().manifest().tables["lab_results"]
-            assert state["value"] == str(added)
-            assert case.finished().manifest(1).tables["lab_results"]["value"] == str(greatest)
-            case.run("run-3")
-            assert {step.name: step.rows_in for step in case.finished().summary().steps}["lab_results"] == 0
-            assert case.rows() == in_database(server)
-            assert case.finished().manifest().tables["lab_results"] == state
-        finally:
-            with server.connect("acme") as owner:
-                owner.execute("DELETE FROM lab_results WHERE result_id = %s", [added])
+def read_now(case: Case) -> int:
+    """Return how many rows of the table with a bookmark the last finished run has read."""
+    (found,) = [step.rows_in for step in case.finished().summary().steps if step.name == "lab_results"][:1]
+    return int(found)
 
-    def test_a_bookmark_that_is_null_is_refused(self, case: Case) -> None:
-        table = _BOOKMARKED | {"bookmark": "remark"}
-        with pytest.raises(SettingsError, match="the bookmark remark is null in"):
-            case.with_tables(_SUBJECTS, table).run()
+
+class TestBookmarks:
+    @pytest.fixture
+    def case(self, bookmarked: Case) -> Case:
+        return bookmarked
+
+    def test_new_and_changed_rows_are_read_and_the_others_kept(self, case: Case, server: Postgresql) -> None:
+        case.run("run-1")
+        assert case.rows() == in_database(server)
+        every = read_now(case)
+        with server.connect("acme") as owner:
+            owner.execute(ADD, [ADDED])
+            owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id IN (2, 3)")
+        case.run("run-2")
+        assert (read_now(case), case.rows()) == (3, in_database(server))
+        with server.connect("acme") as owner:
+            owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id IN (3, %s)", [ADDED])
+        case.run("run-3")
+        assert (read_now(case), case.rows()) == (2, in_database(server))
+        state = case.finished().manifest().tables["lab_results"]
+        assert sum(file["rows"] for file in state["files"]) == every + 3 + 2
+        case.run("run-4")
+        assert (read_now(case), case.rows()) == (0, in_database(server))
+        assert case.finished().manifest().tables["lab_results"]["files"] == state["files"]
+        # What earlier runs wrote is theirs.
+        assert len(case.rows(number=1)) == every
+
+    @pytest.mark.parametrize("savepoint", [False, True], ids=["transaction", "savepoint"])
+    def test_what_is_committed_late_is_read(self, case: Case, server: Postgresql, *, savepoint: bool) -> None:
+        """A row of a smaller number, committed after a run has read a greater one, by who began before or after."""
+        with server.connect("acme") as late, server.connect("acme") as owner:
+            late.execute("BEGIN")
+            late.execute(ADD, [ADDED])
+            if savepoint:
+                # By a subtransaction, which PostgreSQL's snapshots don't name.
+                late.execute("SAVEPOINT one")
+                late.execute(ADD, [ADDED + 1])
+                late.execute("RELEASE SAVEPOINT one")
+            owner.execute(ADD, [ADDED + 2])
+            case.run("run-1")
+            assert case.rows() == in_database(server)
+            late.execute("COMMIT")
+        case.run("run-2")
+        # The greater one was written after the late one began, and is read again.
+        assert (read_now(case), case.rows()) == (3 if savepoint else 2, in_database(server))
+        case.run("run-3")
+        assert (read_now(case), case.rows()) == (0, in_database(server))
+
+    def test_rows_that_are_deleted_stay_until_it_is_begun_anew(self, case: Case, server: Postgresql) -> None:
+        case.run("run-1")
+        with server.connect("acme") as owner:
+            owner.execute("DELETE FROM lab_results WHERE result_id = 2")
+        case.run("run-2")
+        assert len(case.rows()) == len(in_database(server)) + 1
+        case.with_tables(*SMALL_TABLES).run("run-3")
+        assert case.finished().manifest().tables == {}
+        case.run("run-4")
+        assert case.rows() == in_database(server)
+
+    def test_after_a_restart_all_of_it_is_read(self, case: Case, server: Postgresql) -> None:
+        """A server that was restored gives numbers of transactions a second time."""
+        case.run("run-1")
+        server.kill()
+        server.start_again()
+        with server.connect("acme") as owner:
+            owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id = 2")
+        case.run("run-2")
+        assert (read_now(case), case.rows()) == (len(in_database(server)), in_database(server))
+        case.run("run-3")
+        assert read_now(case) == 0
+
+    def test_a_run_that_ends_between_two_writes(
+        self, case: Case, server: Postgresql, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Before each of its writes in turn, and then tried again: by its own name, or by another."""
+        case.run("first")
+        kept = sum(file["rows"] for file in case.finished().manifest().tables["lab_results"]["files"])
+        writes = ["/run-0/results/", "run-1/lab_results/", "/run-2/summary-", "manifests/"]
+        for number, last in enumerate(writes):
+            before = case.finished().manifest()
+            with server.connect("acme") as owner:
+                owner.execute(ADD, [ADDED + number])
+                owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id = 2")
+            with ending_before(last, monkeypatch), pytest.raises(KeyboardInterrupt):
+                case.run(f"run-{number}")
+            assert case.finished().manifest() == before
+            case.run(f"run-{number}" if number % 2 else f"run-{number}-again")
+            assert (read_now(case), case.rows()) == (2, in_database(server))
+            kept += 2
+            assert sum(file["rows"] for file in case.finished().manifest().tables["lab_results"]["files"]) == kept
+
+    def test_a_failed_check_leaves_the_bookmark_where_it_was(
+        self, case: Case, server: Postgresql, put_rules: Any
+    ) -> None:
+        case.run("run-1")
+        state = case.state_objects()
+        with server.connect("acme") as owner:
+            owner.execute(ADD, [ADDED])
+        rules = put_rules(check_names="SELECT full_name FROM named_results WHERE remark = 'added'")
+        with pytest.raises(ChecksFailedError):
+            case.with_rules(rules).run("run-2")
+        assert case.state_objects() == state
+        case.with_rules(put_rules()).run("run-2")
+        assert (read_now(case), case.rows()) == (1, in_database(server))
+
+    def test_what_was_kept_and_changed_is_refused(self, case: Case) -> None:
+        case.run("run-1")
+        s3, bucket = case.aws.client("s3"), case.customer.bucket
+        name = next(name for name in case.state_objects() if name.endswith(".parquet"))
+        stored = s3.get_object(Bucket=bucket, Key=name)
+        body = bytearray(stored["Body"].read())
+        body[100] ^= 1
+        s3.put_object(Bucket=bucket, Key=name, Body=bytes(body), Metadata=stored["Metadata"])
+        with pytest.raises(Exception, match="isn't what the manifest names"):
+            case.run("run-2")
+        assert case.finished().manifest().run_id == "run-1"
+
+    def test_other_columns_than_before(self, case: Case, put_rules: Any) -> None:
+        case.run("run-1")
+        tables = json.loads(SMALL_RULES["tables.json"])
+        tables["lab_results"]["unit"] = "string"
+        with pytest.raises(SettingsError, match="its columns or its primary key are others than in earlier runs"):
+            case.with_rules(put_rules(**{"tables.json": json.dumps(tables)})).run("run-2")
+
+    @pytest.mark.parametrize(
+        ("made", "words"),
+        [
+            ("CREATE VIEW it AS SELECT * FROM lab_results", "it is no table"),
+            ("CREATE MATERIALIZED VIEW it AS SELECT * FROM lab_results", "it is no table"),
+            ("CREATE TABLE it (LIKE lab_results)", "its primary key is missing"),
+            ("CREATE TABLE it (LIKE lab_results, other int PRIMARY KEY)", "its primary key is other"),
+            ("CREATE TABLE it (LIKE lab_results INCLUDING ALL); CREATE TABLE heir () INHERITS (it)", "inherited from"),
+            (
+                "CREATE TABLE it (LIKE lab_results INCLUDING ALL); ALTER TABLE it ENABLE ROW LEVEL SECURITY",
+                "it is a table with row security",
+            ),
+            ("CREATE TABLE it (LIKE lab_results INCLUDING ALL) USING other", "it is stored by an extension"),
+            ("SELECT 1", "it is not there"),
+        ],
+    )
+    def test_tables_that_cant_be_read_so(self, case: Case, server: Postgresql, made: str, words: str) -> None:
+        with server.connect("acme") as owner:
+            # PostgreSQL's own under another name, which is what the job goes by.
+            owner.execute("CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler")
+            try:
+                for each in (*made.split(";"), "GRANT SELECT ON ALL TABLES IN SCHEMA public TO acme_reader"):
+                    owner.execute(each)
+                with pytest.raises(SettingsError, match=f"lab_results: .*{words}"):
+                    case.with_tables(_SUBJECTS, BOOKMARKED | {"source": "it"}).run()
+            finally:
+                kind = "VIEW" if "CREATE VIEW" in made else "MATERIALIZED VIEW" if "MATERIALIZED" in made else "TABLE"
+                owner.execute(f"DROP {kind} IF EXISTS it CASCADE")
+                owner.execute("DROP ACCESS METHOD other")
+
+    def test_partitions_of_a_table_are_read_too(self, case: Case, server: Postgresql) -> None:
+        case = case.with_tables(_SUBJECTS, BOOKMARKED | {"source": "it"})
+        with server.connect("acme") as owner:
+            owner.execute("CREATE TABLE it (LIKE lab_results INCLUDING ALL) PARTITION BY RANGE (result_id)")
+            try:
+                owner.execute("CREATE TABLE small PARTITION OF it FOR VALUES FROM (0) TO (100)")
+                owner.execute("CREATE TABLE others PARTITION OF it DEFAULT")
+                owner.execute("INSERT INTO it SELECT * FROM lab_results WHERE result_id <= 200")
+                owner.execute("GRANT SELECT ON it TO acme_reader")
+                # What was read of another table isn't this one's.
+                case.with_tables(_SUBJECTS, BOOKMARKED).run("run-1")
+                case.run("run-2")
+                assert (read_now(case), len(case.rows())) == (200, 200)
+                owner.execute("CREATE TABLE later (LIKE it INCLUDING ALL)")
+                owner.execute("INSERT INTO later SELECT * FROM lab_results WHERE result_id BETWEEN 301 AND 310")
+                owner.execute("UPDATE it SET remark = 'changed' WHERE result_id IN (99, 100)")
+                case.run("run-3")
+                assert (read_now(case), len(case.rows())) == (2, 200)
+                assert sum(row["remark"] == "changed" for row in case.rows()) == 2
+                # Its rows were written before the last run.
+                owner.execute("ALTER TABLE it ATTACH PARTITION later FOR VALUES FROM (301) TO (400)")
+                case.run("run-4")
+                assert (read_now(case), len(case.rows())) == (10, 210)
+            finally:
+                owner.execute("DROP TABLE it CASCADE")
+
+    @pytest.mark.parametrize(
+        ("xmin", "oldest", "youngest", "young"),
+        [
+            (758, 758, 760, True),
+            (757, 758, 760, False),
+            (760, 758, 760, True),
+            # Nothing was written since.
+            (757, 758, 757, False),
+            # The numbers in rows begin again where the real ones don't.
+            (5, 2**32 - 3, 2**32 + 10, True),
+            (2**32 - 3, 2**32 - 3, 2**32 + 10, True),
+            (2**32 - 4, 2**32 - 3, 2**32 + 10, False),
+            (700, 7 * 2**32 + 701, 7 * 2**32 + 800, False),
+            (701, 7 * 2**32 + 701, 7 * 2**32 + 800, True),
+            # Frozen, and of rows that were there from the beginning.
+            (2, 758, 760, False),
+            # Older than numbers can tell: read once more.
+            (9, 5, 2**32 + 10, True),
+        ],
+    )
+    def test_numbers_of_transactions_go_in_a_circle(
+        self, server: Postgresql, *, xmin: int, oldest: int, youngest: int, young: bool
+    ) -> None:
+        from cdk_encrypted_data_job.extract import written_since
+
+        condition = written_since(f"'{xmin}'::xid", oldest, youngest)
+        with server.connect() as owner:
+            ((found,),) = owner.execute(f"SELECT {condition}").fetchall()
+        assert found is young
+
+
+@contextlib.contextmanager
+def ending_before(what: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let runs end before they write something, as if the driver were killed then."""
+    from cdk_encrypted_data_job import output
+    from cdk_encrypted_data_job.storage import Storage
+
+    write, put, put_new = output.write, Storage.put, Storage.put_new
+
+    def end_at(name: str) -> None:
+        if what in name:
+            raise KeyboardInterrupt
+
+    def writing(rows: Any, **where: Any) -> Any:
+        end_at(where["folder"])
+        return write(rows, **where)
+
+    def putting(storage: Storage, name: str, data: bytes, **more: Any) -> Any:
+        end_at(name)
+        return put(storage, name, data, **more)
+
+    def putting_new(storage: Storage, name: str, data: bytes) -> bool:
+        end_at(name)
+        return put_new(storage, name, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(output, "write", writing)
+        patched.setattr(Storage, "put", putting)
+        patched.setattr(Storage, "put_new", putting_new)
+        yield
 
 
 class TestRefusals:
-    def test_a_check_fails_with_counts_and_without_rows(self, case: Case, put_rules: Any) -> None:
+    @pytest.mark.parametrize("tables", [SMALL_TABLES, (_SUBJECTS, BOOKMARKED)], ids=["whole", "bookmark"])
+    def test_a_check_fails_with_counts_and_without_rows(self, case: Case, put_rules: Any, tables: Any) -> None:
         rules = put_rules(check_names="SELECT full_name FROM named_results WHERE sample_id < 300")
+        case = case.with_tables(*tables).with_rules(rules)
         with pytest.raises(ChecksFailedError, match=r"^check_names: [0-9]+ rows; nothing was written$"):
-            case.with_rules(rules).run()
-        assert case.objects("runs/") == []
+            case.run()
+        assert case.objects() == case.state_objects() == []
         with pytest.raises(NoRunError):
             case.finished().manifest()
 
@@ -427,6 +622,6 @@ class TestOtherCustomers:
     def test_a_job_with_anothers_arguments(self, case: Case, globex: Customer) -> None:
         """The session has acme's rights."""
         with pytest.raises(ClientError, match="AccessDenied"):
-            case.run(output=f"s3://{globex.bucket}/etl/", key_arn=globex.key_arn)
+            case.run(output=f"s3://{globex.bucket}/etl/", state=f"s3://{globex.bucket}/state/", key_arn=globex.key_arn)
         with pytest.raises(ClientError, match="AccessDenied"):
             case.run(secret_arn=globex.secret_arn)

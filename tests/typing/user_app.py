@@ -343,9 +343,7 @@ EncryptedBucket(stack, "WithSmallKey", key=small_key)
 
 # Customers
 
-table = TableSource(
-    name="visits", source="public.visits", partition_column="visit_id", partitions=8, bookmark="changed_at"
-)
+table = TableSource(name="visits", source="public.visits", partition_column="visit_id", partitions=8, bookmark="xmin")
 acme: Customer = Customer(
     name="acme",
     title="Acme Clinical Ltd",

@@ -18,6 +18,9 @@ CONTENT_ENCRYPTION = {"aws:x-amz-cek-alg": "AES/GCM/NoPadding"}
 https://docs.aws.amazon.com/amazon-s3-encryption-client/latest/developerguide/concepts.html
 """
 
+_STATE_CONTEXT = "kms:EncryptionContext:cdk-encrypted-data-job:content"
+"""What the job adds to that context of rows from before the rules, which it keeps for its next run."""
+
 _BOOKMARK_ACTIONS = ("kms:Decrypt", "kms:Encrypt")
 _LOG_ACTIONS = ("logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
 _DESCRIBE_NETWORK = (
@@ -61,18 +64,17 @@ def use_in_applications(role_arn: str, readers: Sequence[str], here: Environment
 
     A policy that names who may use a key is enough by itself: what isn't limited here, no IAM policy limits.
     """
-    condition = in_applications(CONTENT_ENCRYPTION)
-    condition["StringEquals"] = {"kms:CallerAccount": here.account, **condition["StringEquals"]}
+    account = {"kms:CallerAccount": here.account}
 
-    def allow(sid: str, principals: str | list[str], actions: Sequence[str]) -> Statement:
+    def allow(sid: str, principals: str | list[str], actions: Sequence[str], condition: Condition) -> Statement:
+        limited: Condition = {**condition, "StringEquals": {**account, **condition["StringEquals"]}}
         principal: dict[str, str | list[str]] = {"AWS": principals}
-        return {**_allow(sid, actions, ["*"], condition), "Principal": principal}
+        return {**_allow(sid, actions, ["*"], limited), "Principal": principal}
 
-    statements = [allow("JobEncryptsInItsProcess", role_arn, WRITE_ACTIONS)]
+    job = allow("JobEncryptsInItsProcess", role_arn, WRITE_ACTIONS, in_applications(CONTENT_ENCRYPTION))
     # Not to encrypt: what is encrypted under the key so, the job has written.
-    return (
-        [*statements, allow("ReadersDecryptInApplications", list(readers), DECRYPT_ACTIONS)] if readers else statements
-    )
+    readers_decrypt = allow("ReadersDecryptInApplications", list(readers), DECRYPT_ACTIONS, _of_outputs())
+    return [job, readers_decrypt] if readers else [job]
 
 
 def keep_bookmarks(role_arn: str, here: Environment) -> Statement:
@@ -119,12 +121,12 @@ def encrypt(key_arn: str, here: Environment) -> list[Statement]:
 
 
 def read_output(bucket_arn: str, key_arn: str, here: Environment, *, output: str) -> list[Statement]:
-    """Let somebody list the bucket, read what the job wrote, and open it in their own process."""
+    """Let somebody list the bucket, read the job's outputs, and open them in their own process."""
     granted = access.read(bucket_arn, f"{output}*", key_arn=key_arn, region=here.region)
     sids = ("ListBucket", "ReadOutput", "UseKeyThroughS3")
     return [
         *(_allow(sid, each.actions, [each.resource], each.condition) for sid, each in zip(sids, granted, strict=True)),
-        _allow("DecryptInApplications", DECRYPT_ACTIONS, [key_arn], in_applications(CONTENT_ENCRYPTION)),
+        _allow("DecryptInApplications", DECRYPT_ACTIONS, [key_arn], _of_outputs()),
     ]
 
 
@@ -203,6 +205,13 @@ def run(here: Environment, *, job: str) -> list[Statement]:
 
 def _catalog(here: Environment, resource: str) -> list[str]:
     return [here.arn("glue", "catalog"), here.arn("glue", resource)]
+
+
+def _of_outputs() -> Condition:
+    """Return the condition of the data keys of what the rules select, and of no row from before them."""
+    condition = in_applications(CONTENT_ENCRYPTION)
+    # S3 alone doesn't keep them apart: a reader may have s3:GetObject on the whole bucket by another policy.
+    return {**condition, "Null": {**condition["Null"], _STATE_CONTEXT: "true"}}
 
 
 def _for_bookmarks(here: Environment) -> Condition:
