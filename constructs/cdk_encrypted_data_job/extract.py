@@ -51,13 +51,13 @@ _ABOUT_TABLE = """
         ) AS whole
     WHERE it.oid = to_regclass({name})
 """
-# After a failover or a restore, numbers of transactions come a second time: on another timeline, or at least after
-# another start.
+# After a failover or a restore, numbers of transactions come a second time, and the server has started at another time.
+# A standby that is promoted goes on where what it showed ended. Not by pg_control_system(): it reads a file, and the
+# storage of Aurora is another.
 _ABOUT_MOMENT = """
     SELECT
         pg_snapshot_xmin(pg_current_snapshot())::text,
-        concat_ws('/', system_identifier, timeline_id, extract(epoch FROM pg_postmaster_start_time()))
-    FROM pg_control_system(), pg_control_checkpoint()
+        extract(epoch FROM pg_postmaster_start_time())::text
 """
 
 
@@ -83,7 +83,7 @@ class Mark:
     """How far a table is read: whatever older transactions wrote was visible.
 
     Attributes:
-        database: The server, its timeline and start, and the database: elsewhere transactions have other numbers.
+        database: When the server started, and the database: elsewhere transactions have other numbers.
         parts: The table and its partitions, by PostgreSQL's numbers: one that comes later brings rows along that may
             have been written before.
         transaction: The oldest one that could still commit. https://www.postgresql.org/docs/current/functions-info.html

@@ -43,6 +43,7 @@ PINNED = {
     "--python-modules-installer-option",
     "--scriptLocation",
     "--spark-event-logs-path",
+    "--state",
     "--TempDir",
 }
 

@@ -10,12 +10,13 @@ import aws_cdk as cdk
 import pytest
 
 from cdk_encrypted_data import Placement
+from cdk_encrypted_data_job.envelope import CONTEXT
 from devtools.embedded_aws.cdk import run_cdk
 from devtools.embedded_aws.server import EmbeddedAws
 from stacks.cells import Cell, CellSettings
 from tests.customers.fixtures import NETWORK, customer
 from tests.customers.test_job_code import rules
-from tests.deploy.test_customers import CONTEXT, NAMES, Deployed, deployed, refused
+from tests.deploy.test_customers import NAMES, Deployed, deployed, refused
 
 pytestmark = pytest.mark.deploy
 
