@@ -16,7 +16,7 @@ from devtools.embedded_aws.server import EmbeddedAws
 from stacks.cells import Cell, CellSettings
 from tests.customers.fixtures import NETWORK, customer
 from tests.customers.test_job_code import rules
-from tests.deploy.test_customers import NAMES, Deployed, deployed, refused
+from tests.deploy.test_customers import NAMES, Deployed, deployed, made_secrets, refused
 
 pytestmark = pytest.mark.deploy
 
@@ -37,12 +37,7 @@ class Deployment(NamedTuple):
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     place = tmp_path_factory.mktemp("deploy")
     with EmbeddedAws() as aws:
-        secrets = {
-            name: aws.client("secretsmanager").create_secret(Name=f"{name}/database", SecretString='{"username": "u"}')[
-                "ARN"
-            ]
-            for name in NAMES
-        }
+        secrets = made_secrets(aws)
         credentials = {f"{name}-reader": aws.create_user(f"{name}-reader") for name in NAMES}
         credentials |= {name: aws.create_user(name, EVERYTHING) for name in ("administrator", "stranger")}
         synthesize(place, aws, secrets)

@@ -56,16 +56,18 @@ class Deployment(NamedTuple):
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     place = tmp_path_factory.mktemp("deploy")
     with EmbeddedAws() as aws:
-        secrets = {
-            name: aws.client("secretsmanager").create_secret(Name=f"{name}/database", SecretString='{"username": "u"}')[
-                "ARN"
-            ]
-            for name in NAMES
-        }
+        secrets = made_secrets(aws)
         synthesize(place, cdk.Environment(account=aws.account_id, region=aws.region), secrets)
         run_cdk(aws, "bootstrap", app=place / "cdk.out")
         run_cdk(aws, "deploy", "--all", "--require-approval=never", app=place / "cdk.out")
         yield Deployment(aws, {name: deployed(aws, name, secrets[name]) for name in NAMES})
+
+
+def made_secrets(aws: EmbeddedAws) -> dict[str, str]:
+    """Make each customer's secret; return their ARNs."""
+    client = aws.client("secretsmanager")
+    made = {name: client.create_secret(Name=f"{name}/database", SecretString='{"username": "u"}') for name in NAMES}
+    return {name: secret["ARN"] for name, secret in made.items()}
 
 
 def synthesize(place: Path, env: cdk.Environment, secrets: dict[str, str]) -> None:
