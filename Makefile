@@ -19,18 +19,21 @@ demo: install  ## deploy to an embedded AWS on this machine and try every promis
 	$(BIN)/python -m devtools.demo
 
 test: install lint  ## lint, types, unit tests, truth tables, snapshots, nag, deploy tests
-	$(MAKE) --no-print-directory --jobs=3 test-proofs test-deployments test-others
+	$(MAKE) --no-print-directory --jobs=4 test-proofs test-deployments test-programs test-others
 
 # Side by side on two cores: types and the proofs' tests take one; the others wait for Node, Spark and the embedded AWS.
 # What pyright says, tests/typing compare line by line: here it doesn't run a second time.
-.PHONY: test-proofs test-deployments test-others
+.PHONY: test-proofs test-deployments test-programs test-others
 DEPLOYMENTS := tests/demo tests/deploy tests/embedded_aws
+PROGRAMS := tests/client tests/job tests/operations
 test-proofs: mypy
 	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/proofs tests/proofs
 test-deployments:
 	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/deployments $(DEPLOYMENTS)
+test-programs:
+	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/programs $(PROGRAMS)
 test-others:
-	$(BIN)/python -m pytest --ignore=tests/proofs $(DEPLOYMENTS:%=--ignore=%)
+	$(BIN)/python -m pytest $(patsubst %,--ignore=%,tests/proofs $(DEPLOYMENTS) $(PROGRAMS))
 
 lint: install
 	$(BIN)/ruff format --check .
