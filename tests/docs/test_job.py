@@ -16,7 +16,7 @@ from cdk_encrypted_data_job.arguments import parser
 from cdk_encrypted_data_job.envelope import CONTEXT, STATE_CONTEXT
 from cdk_encrypted_data_job.manifests import Manifest, Output, TableState
 from cdk_encrypted_data_job.progress import Step, Summary
-from cdk_encrypted_data_job.storage import Place, storage_at
+from cdk_encrypted_data_job.storage import Place, client, storage_at
 from devtools.embedded_aws.server import EmbeddedAws
 from devtools.readme import README
 from devtools.spark import EXAMPLE_RULES
@@ -51,8 +51,11 @@ def test_the_rules_are_linted() -> None:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[EmbeddedAws]:
+    # The job's clients live as long as the process: none may go to another test's AWS.
+    client.cache_clear()
     with EmbeddedAws(account_id="111122223333", region="eu-central-1") as aws:
         yield aws
+    client.cache_clear()
 
 
 def test_the_programs_read_runs_and_find_what_none_has_named(aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> None:
