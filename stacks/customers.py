@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ from stacks.acknowledgements import (
     logical_id,
     removal,
 )
-from stacks.settings import arns_in
+from stacks.settings import arns_in, parsed, refusal
 
 CUSTOMERS = "encrypted-data:customers"
 CUSTOMER_NETWORK = "encrypted-data:customerNetwork"
@@ -71,16 +70,16 @@ class CustomersSettings:
         """
         if text is None:
             for name in sorted((NAMES - {CUSTOMERS}) & context.keys()):
-                raise _refusal(name, context[name], f"nothing without {CUSTOMERS}: cells name their own")
+                raise refusal(name, context[name], f"nothing without {CUSTOMERS}: cells name their own")
             return cls()
         network = _object(CUSTOMER_NETWORK, context)
         if not network.keys() == NETWORK_FIELDS or not isinstance(network["securityGroupIds"], list):
-            raise _refusal(
+            raise refusal(
                 CUSTOMER_NETWORK, network, f"an object with {', '.join(sorted(NETWORK_FIELDS))}, the last a list"
             )
         rules = _object(CUSTOMER_RULES, context)
         if not rules or not all(isinstance(each, str) for each in rules.values()):
-            raise _refusal(CUSTOMER_RULES, rules, 'an object such as {"clinical-trials": "DIRECTORY"}')
+            raise refusal(CUSTOMER_RULES, rules, 'an object such as {"clinical-trials": "DIRECTORY"}')
         return cls(
             customers=customers_from(text),
             subnet_id=str(network["subnetId"]),
@@ -199,7 +198,7 @@ def customer_stacks(
     check_customers(CUSTOMERS, settings.customers)
     for customer in settings.customers:
         if customer.rules not in settings.rules:
-            raise _refusal(f"{CUSTOMERS}, rules", customer.rules, ", ".join(settings.rules))
+            raise refusal(f"{CUSTOMERS}, rules", customer.rules, ", ".join(settings.rules))
     if not settings.customers:
         return []
     administrators = tuple(iam.ArnPrincipal(arn) for arn in settings.administrators)
@@ -268,27 +267,14 @@ def _wildcards(*resources: str) -> tuple[str, ...]:
 
 
 def _administrators(context: Mapping[str, object]) -> tuple[str, ...]:
-    value = _parsed(CUSTOMER_ADMINISTRATORS, context.get(CUSTOMER_ADMINISTRATORS, []), "a JSON list of ARNs")
+    value = parsed(CUSTOMER_ADMINISTRATORS, context.get(CUSTOMER_ADMINISTRATORS, []), "a JSON list of ARNs")
     if (arns := arns_in(value)) is None:
-        raise _refusal(CUSTOMER_ADMINISTRATORS, value, "a list of ARNs of roles and users")
+        raise refusal(CUSTOMER_ADMINISTRATORS, value, "a list of ARNs of roles and users")
     return arns
 
 
 def _object(setting: str, context: Mapping[str, object]) -> dict[str, object]:
-    value = _parsed(setting, context.get(setting), "a JSON object")
+    value = parsed(setting, context.get(setting), "a JSON object")
     if not isinstance(value, dict):
-        raise _refusal(setting, value, "an object")
+        raise refusal(setting, value, "an object")
     return value
-
-
-def _parsed(setting: str, value: object, allowed: str) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)  # -c KEY=VALUE brings text
-    except json.JSONDecodeError as error:
-        raise _refusal(setting, value, allowed) from error
-
-
-def _refusal(setting: str, got: object, allowed: str) -> ValueError:
-    return ValueError(f"{setting} is {got!r}; allowed: {allowed}; change it in cdk.json or on the command line (-c)")

@@ -129,20 +129,20 @@ class Settings:
         account = _account(context.get(ACCOUNT, account))
         buckets = _list(BUCKETS, context.get(BUCKETS, [{"name": "Data"}]))
         if not buckets:
-            raise _refusal(BUCKETS, buckets, 'a list of at least one object such as {"name": "Data"}')
+            raise refusal(BUCKETS, buckets, 'a list of at least one object such as {"name": "Data"}')
         read = tuple(_bucket(each) for each in buckets)
         names = [bucket.name for bucket in read]
         if len(set(names)) != len(names):
-            raise _refusal(f"{BUCKETS}, name", names, "names that differ from each other")
+            raise refusal(f"{BUCKETS}, name", names, "names that differ from each other")
         replicated = tuple(
             _replicated(each, account) for each in _list(REPLICATED_BUCKETS, context.get(REPLICATED_BUCKETS, []))
         )
         names = [bucket.name for bucket in replicated]
         if len({name.lower() for name in names}) != len(names):
-            raise _refusal(f"{REPLICATED_BUCKETS}, name", names, "names that differ from each other in lower case")
+            raise refusal(f"{REPLICATED_BUCKETS}, name", names, "names that differ from each other in lower case")
         removal_policy = context.get(REMOVAL_POLICY, "RETAIN")
         if removal_policy not in RemovalPolicy.__members__:
-            raise _refusal(REMOVAL_POLICY, removal_policy, " or ".join(RemovalPolicy.__members__))
+            raise refusal(REMOVAL_POLICY, removal_policy, " or ".join(RemovalPolicy.__members__))
         return cls(
             account=account,
             buckets=read,
@@ -159,23 +159,19 @@ def check_names(context: Mapping[str, object], *, known: Collection[str]) -> Non
     """
     for name in sorted(context):
         if name.startswith("encrypted-data:") and name not in known:
-            raise _refusal(name, context[name], f"one of the settings {', '.join(sorted(known))}")
+            raise refusal(name, context[name], f"one of the settings {', '.join(sorted(known))}")
 
 
 def _account(value: object) -> str | None:
     if value is None or (isinstance(value, str) and _ACCOUNT.fullmatch(value)):
         return value
-    raise _refusal(ACCOUNT, value, "twelve digits in quotes")
+    raise refusal(ACCOUNT, value, "twelve digits in quotes")
 
 
 def _list(setting: str, value: object) -> list[object]:
-    if isinstance(value, str):  # -c KEY=VALUE brings text
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise _refusal(setting, value, "a JSON list of objects") from error
+    value = parsed(setting, value, "a JSON list of objects")
     if not isinstance(value, list):
-        raise _refusal(setting, value, "a list of objects")
+        raise refusal(setting, value, "a list of objects")
     return value
 
 
@@ -192,7 +188,7 @@ def _bucket(entry: object) -> BucketSettings:
 
 def _replicated(entry: object, account: str | None) -> ReplicatedBucketsSettings:
     if account is None:
-        raise _refusal(
+        raise refusal(
             ACCOUNT, None, f"twelve digits, or credentials that tell them, where {REPLICATED_BUCKETS} has any"
         )
     fields = _entry(REPLICATED_BUCKETS, entry, required={"name", "regions"}, allowed=REPLICATED_FIELDS)
@@ -213,22 +209,20 @@ def _promotion(value: object) -> PromotionSettings | None:
         region = value["primaryRegion"]
         if isinstance(region, str) and _REGION.fullmatch(region):
             return PromotionSettings(primary_region=region, regions=_regions("promotion, regions", value["regions"]))
-    raise _refusal(f"{REPLICATED_BUCKETS}, promotion", value, "an object with primaryRegion, a Region, and regions")
+    raise refusal(f"{REPLICATED_BUCKETS}, promotion", value, "an object with primaryRegion, a Region, and regions")
 
 
 def _entry(setting: str, entry: object, *, required: set[str], allowed: set[str]) -> dict[str, object]:
     if isinstance(entry, dict) and required <= set(entry) <= allowed:
         return entry
     needed, others = " and ".join(sorted(required)), ", ".join(sorted(allowed - required))
-    raise _refusal(setting, entry, f"objects with a {needed} and any of {others}")
+    raise refusal(setting, entry, f"objects with a {needed} and any of {others}")
 
 
 def _name(setting: str, value: object) -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return value
-    raise _refusal(
-        f"{setting}, name", value, "1 to 32 letters and digits that begin with a capital, not with AccessLog"
-    )
+    raise refusal(f"{setting}, name", value, "1 to 32 letters and digits that begin with a capital, not with AccessLog")
 
 
 def _regions(field: str, value: object) -> tuple[str, ...]:
@@ -238,18 +232,18 @@ def _regions(field: str, value: object) -> tuple[str, ...]:
         and len(set(value)) == len(value) > 1
     ):
         return tuple(value)
-    raise _refusal(f"{REPLICATED_BUCKETS}, {field}", value, "a list of at least two Regions, each once")
+    raise refusal(f"{REPLICATED_BUCKETS}, {field}", value, "a list of at least two Regions, each once")
 
 
 def _choice(setting: str, field: str, value: object, choices: type[_Choice]) -> _Choice:
     if isinstance(value, str) and value in choices.__members__:
         return choices[value]
-    raise _refusal(f"{setting}, {field}", value, ", ".join(choices.__members__))
+    raise refusal(f"{setting}, {field}", value, ", ".join(choices.__members__))
 
 
 def _arns(setting: str, field: str, value: object) -> tuple[str, ...]:
     if (arns := arns_in(value)) is None:
-        raise _refusal(f"{setting}, {field}", value, "a list of ARNs of roles and users")
+        raise refusal(f"{setting}, {field}", value, "a list of ARNs of roles and users")
     return arns
 
 
@@ -260,5 +254,20 @@ def arns_in(value: object) -> tuple[str, ...] | None:
     return None
 
 
-def _refusal(setting: str, got: object, allowed: str) -> ValueError:
+def parsed(setting: str, value: object, allowed: str) -> object:
+    """Return what a setting holds: `-c KEY=VALUE` brings text.
+
+    Raises:
+        ValueError: it is text, and no JSON.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise refusal(setting, value, allowed) from error
+
+
+def refusal(setting: str, got: object, allowed: str) -> ValueError:
+    """Return the error for a setting that has another value than those allowed."""
     return ValueError(f"{setting} is {got!r}; allowed: {allowed}; change it in cdk.json or on the command line (-c)")
