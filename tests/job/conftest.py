@@ -24,11 +24,17 @@ from devtools.postgresql import Postgresql
 
 _SUBJECTS = 40
 _numbers = itertools.count(1)
-# What `session` sets, and without generated code: few rows don't pay for its compilation.
+# What `session` sets.
 _SETTINGS = {
     "spark.sql.ansi.enabled": "true",
-    "spark.sql.codegen.wholeStage": "false",
     "spark.sql.session.timeZone": "UTC",
+}
+# With few rows, planning is what takes time: no code is generated, no plan is made anew on the way, few tasks.
+FEW_ROWS = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.ui.explainMode": "simple",
 }
 
 
@@ -86,7 +92,7 @@ def spark_here(aws: EmbeddedAws, acme: Customer, tmp_path_factory: pytest.TempPa
     builder: Any = SparkSession.builder
     # A task is tried four times, as on a cluster.
     builder = builder.master("local[2,4]")
-    for name, value in (spark.settings(files) | _SETTINGS).items():
+    for name, value in (spark.settings(files) | _SETTINGS | FEW_ROWS).items():
         builder = builder.config(name, value)
     with _rights_of_the_job(aws, acme):
         session = builder.getOrCreate()
@@ -274,10 +280,10 @@ _QUERY = """
 """
 
 
-def in_database(server: Postgresql) -> list[dict[str, Any]]:
-    """Return what the small rules select, by PostgreSQL itself."""
+def in_database(server: Postgresql, query: str = _QUERY) -> list[dict[str, Any]]:
+    """Return what a query selects, the small rules' if no other is given, by PostgreSQL itself."""
     with server.connect("acme") as owner:
-        cursor = owner.execute(_QUERY)
+        cursor = owner.execute(query)
         names = [column.name for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return sorted(rows, key=lambda row: json.dumps(row, default=str))

@@ -13,12 +13,13 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cdk_encrypted_data_job.errors import NoRunError
 from cdk_encrypted_data_job.progress import LOG
 from devtools import spark
+from tests.job.conftest import FEW_ROWS
 
 if TYPE_CHECKING:
     from devtools.postgresql import Postgresql
@@ -147,7 +148,7 @@ def _killed_driver(case: Case, chance: random.Random) -> tuple[bool, str]:
     """Run the job in a process of its own, kill all of it after some line of its log; say if it was done, and which."""
     files = case.spark.files / f"driver-{time.monotonic_ns()}"
     process = subprocess.Popen(
-        spark.command(case.arguments(), spark.settings(files)),
+        spark.command(case.arguments(), spark.settings(files) | FEW_ROWS),
         env=case.customer.environment(case.aws) | spark.environment(),
         cwd=files,
         start_new_session=True,
@@ -181,6 +182,7 @@ def many(
     count: int,
     seed: int,
     *,
+    kinds: Sequence[str] = KINDS,
     new_case: Callable[[], Case],
     server: Postgresql,
     expected: Callable[[], list[dict[str, Any]]],
@@ -190,7 +192,7 @@ def many(
     seen: Counter[str] = Counter()
     for number in range(count):
         case = new_case()
-        found = disturb(case, server, KINDS[number % len(KINDS)], chance)
+        found = disturb(case, server, kinds[number % len(kinds)], chance)
         assert case.rows() == expected()
         print(f"{number + 1} of {count}: {', '.join(found)}", flush=True)  # noqa: T201 - minutes go by
         seen += found

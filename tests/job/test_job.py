@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from tests.job.conftest import Case
 
 _SUBJECTS = {"name": "subjects", "source": "subjects"}
+_RESULTS = json.loads(SMALL_RULES["tables.json"])["lab_results"]
+_ALONE = {
+    "tables.json": json.dumps({"lab_results": _RESULTS}),
+    "10_named_results": None,
+    "check_results_twice": None,
+    "write_results": "SELECT * FROM lab_results",
+}
 
 
 def test_a_run_writes_what_the_rules_select(case: Case, server: Postgresql, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,63 +139,71 @@ def read_now(case: Case) -> int:
     return int(found)
 
 
+def results_in_database(server: Postgresql) -> list[dict[str, Any]]:
+    return in_database(server, f"SELECT {', '.join(_RESULTS)} FROM lab_results")
+
+
 class TestBookmarks:
     @pytest.fixture
-    def case(self, bookmarked: Case) -> Case:
-        return bookmarked
+    def case(self, bookmarked: Case, put_rules: Any) -> Case:
+        """The table with a bookmark and nothing else: most of a run's time goes by its steps."""
+        return bookmarked.with_tables(BOOKMARKED).with_rules(put_rules(**_ALONE))
 
     def test_new_and_changed_rows_are_read_and_the_others_kept(self, case: Case, server: Postgresql) -> None:
         case.run("run-1")
-        assert case.rows() == in_database(server)
+        assert case.rows() == results_in_database(server)
         every = read_now(case)
         with server.connect("acme") as owner:
             owner.execute(ADD, [ADDED])
             owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id IN (2, 3)")
         case.run("run-2")
-        assert (read_now(case), case.rows()) == (3, in_database(server))
+        assert (read_now(case), case.rows()) == (3, results_in_database(server))
         with server.connect("acme") as owner:
             owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id IN (3, %s)", [ADDED])
         case.run("run-3")
-        assert (read_now(case), case.rows()) == (2, in_database(server))
+        assert (read_now(case), case.rows()) == (2, results_in_database(server))
         state = case.finished().manifest().tables["lab_results"]
         assert sum(file["rows"] for file in state["files"]) == every + 3 + 2
         case.run("run-4")
-        assert (read_now(case), case.rows()) == (0, in_database(server))
+        assert (read_now(case), case.rows()) == (0, results_in_database(server))
         assert case.finished().manifest().tables["lab_results"]["files"] == state["files"]
         # What earlier runs wrote is theirs.
         assert len(case.rows(number=1)) == every
 
-    @pytest.mark.parametrize("savepoint", [False, True], ids=["transaction", "savepoint"])
-    def test_what_is_committed_late_is_read(self, case: Case, server: Postgresql, *, savepoint: bool) -> None:
-        """A row of a smaller number, committed after a run has read a greater one, by who began before or after."""
-        with server.connect("acme") as late, server.connect("acme") as owner:
+    def test_what_is_committed_late_is_read(self, case: Case, server: Postgresql) -> None:
+        """Rows of smaller numbers, committed after a run has read a greater one, by who began before or after."""
+        with server.connect("acme") as late, server.connect("acme") as later, server.connect("acme") as owner:
             late.execute("BEGIN")
             late.execute(ADD, [ADDED])
-            if savepoint:
-                # By a subtransaction, which PostgreSQL's snapshots don't name.
-                late.execute("SAVEPOINT one")
-                late.execute(ADD, [ADDED + 1])
-                late.execute("RELEASE SAVEPOINT one")
-            owner.execute(ADD, [ADDED + 2])
+            later.execute("BEGIN")
+            later.execute(ADD, [ADDED + 1])
+            # By a subtransaction, which PostgreSQL's snapshots don't name.
+            later.execute("SAVEPOINT one")
+            later.execute(ADD, [ADDED + 2])
+            later.execute("RELEASE SAVEPOINT one")
+            owner.execute(ADD, [ADDED + 3])
             case.run("run-1")
-            assert case.rows() == in_database(server)
+            assert case.rows() == results_in_database(server)
             late.execute("COMMIT")
-        case.run("run-2")
-        # The greater one was written after the late one began, and is read again.
-        assert (read_now(case), case.rows()) == (3 if savepoint else 2, in_database(server))
+            case.run("run-2")
+            # The greatest was written after those that were late began, and is read again.
+            assert (read_now(case), case.rows()) == (2, results_in_database(server))
+            later.execute("COMMIT")
         case.run("run-3")
-        assert (read_now(case), case.rows()) == (0, in_database(server))
+        assert (read_now(case), case.rows()) == (3, results_in_database(server))
+        case.run("run-4")
+        assert (read_now(case), case.rows()) == (0, results_in_database(server))
 
     def test_rows_that_are_deleted_stay_until_it_is_begun_anew(self, case: Case, server: Postgresql) -> None:
         case.run("run-1")
         with server.connect("acme") as owner:
             owner.execute("DELETE FROM lab_results WHERE result_id = 2")
         case.run("run-2")
-        assert len(case.rows()) == len(in_database(server)) + 1
-        case.with_tables(*SMALL_TABLES).run("run-3")
+        assert len(case.rows()) == len(results_in_database(server)) + 1
+        case.with_tables(SMALL_TABLES[1]).run("run-3")
         assert case.finished().manifest().tables == {}
         case.run("run-4")
-        assert case.rows() == in_database(server)
+        assert case.rows() == results_in_database(server)
 
     def test_after_a_restart_all_of_it_is_read(self, case: Case, server: Postgresql) -> None:
         """A server that was restored gives numbers of transactions a second time."""
@@ -198,29 +213,33 @@ class TestBookmarks:
         with server.connect("acme") as owner:
             owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id = 2")
         case.run("run-2")
-        assert (read_now(case), case.rows()) == (len(in_database(server)), in_database(server))
+        assert (read_now(case), case.rows()) == (len(results_in_database(server)), results_in_database(server))
         case.run("run-3")
         assert read_now(case) == 0
 
     def test_a_run_that_ends_between_two_writes(
         self, case: Case, server: Postgresql, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Before each of its writes in turn, and then tried again: by its own name, or by another."""
+        """Before each of its writes in turn, tried again by the same name or by another, until it isn't disturbed."""
         case.run("first")
-        kept = sum(file["rows"] for file in case.finished().manifest().tables["lab_results"]["files"])
-        writes = ["/run-0/results/", "run-1/lab_results/", "/run-2/summary-", "manifests/"]
-        for number, last in enumerate(writes):
-            before = case.finished().manifest()
-            with server.connect("acme") as owner:
-                owner.execute(ADD, [ADDED + number])
-                owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id = 2")
+        before = case.finished().manifest()
+        kept = sum(file["rows"] for file in before.tables["lab_results"]["files"])
+        with server.connect("acme") as owner:
+            owner.execute(ADD, [ADDED])
+            owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id = 2")
+        attempts = [
+            ("second", "/second/results/"),
+            ("second", "second/lab_results/"),
+            ("third", "/third/summary-"),
+            ("third", "manifests/"),
+        ]
+        for run_id, last in attempts:
             with ending_before(last, monkeypatch), pytest.raises(KeyboardInterrupt):
-                case.run(f"run-{number}")
+                case.run(run_id)
             assert case.finished().manifest() == before
-            case.run(f"run-{number}" if number % 2 else f"run-{number}-again")
-            assert (read_now(case), case.rows()) == (2, in_database(server))
-            kept += 2
-            assert sum(file["rows"] for file in case.finished().manifest().tables["lab_results"]["files"]) == kept
+        case.run("third")
+        assert (read_now(case), case.rows()) == (2, results_in_database(server))
+        assert sum(file["rows"] for file in case.finished().manifest().tables["lab_results"]["files"]) == kept + 2
 
     def test_a_failed_check_leaves_the_bookmark_where_it_was(
         self, case: Case, server: Postgresql, put_rules: Any
@@ -229,12 +248,12 @@ class TestBookmarks:
         state = case.state_objects()
         with server.connect("acme") as owner:
             owner.execute(ADD, [ADDED])
-        rules = put_rules(check_names="SELECT full_name FROM named_results WHERE remark = 'added'")
+        rules = put_rules(**_ALONE, check_names="SELECT result_id FROM lab_results WHERE remark = 'added'")
         with pytest.raises(ChecksFailedError):
             case.with_rules(rules).run("run-2")
         assert case.state_objects() == state
-        case.with_rules(put_rules()).run("run-2")
-        assert (read_now(case), case.rows()) == (1, in_database(server))
+        case.with_rules(put_rules(**_ALONE)).run("run-2")
+        assert (read_now(case), case.rows()) == (1, results_in_database(server))
 
     def test_what_was_kept_and_changed_is_refused(self, case: Case) -> None:
         case.run("run-1")
@@ -250,10 +269,9 @@ class TestBookmarks:
 
     def test_other_columns_than_before(self, case: Case, put_rules: Any) -> None:
         case.run("run-1")
-        tables = json.loads(SMALL_RULES["tables.json"])
-        tables["lab_results"]["unit"] = "string"
+        tables = json.dumps({"lab_results": _RESULTS | {"unit": "string"}})
         with pytest.raises(SettingsError, match="its columns or its primary key are others than in earlier runs"):
-            case.with_rules(put_rules(**{"tables.json": json.dumps(tables)})).run("run-2")
+            case.with_rules(put_rules(**_ALONE | {"tables.json": tables})).run("run-2")
 
     @pytest.mark.parametrize(
         ("made", "words"),
@@ -279,14 +297,14 @@ class TestBookmarks:
                 for each in (*made.split(";"), "GRANT SELECT ON ALL TABLES IN SCHEMA public TO acme_reader"):
                     owner.execute(each)
                 with pytest.raises(SettingsError, match=f"lab_results: .*{words}"):
-                    case.with_tables(_SUBJECTS, BOOKMARKED | {"source": "it"}).run()
+                    case.with_tables(BOOKMARKED | {"source": "it"}).run()
             finally:
                 kind = "VIEW" if "CREATE VIEW" in made else "MATERIALIZED VIEW" if "MATERIALIZED" in made else "TABLE"
                 owner.execute(f"DROP {kind} IF EXISTS it CASCADE")
                 owner.execute("DROP ACCESS METHOD other")
 
     def test_partitions_of_a_table_are_read_too(self, case: Case, server: Postgresql) -> None:
-        case = case.with_tables(_SUBJECTS, BOOKMARKED | {"source": "it"})
+        case = case.with_tables(BOOKMARKED | {"source": "it"})
         with server.connect("acme") as owner:
             owner.execute("CREATE TABLE it (LIKE lab_results INCLUDING ALL) PARTITION BY RANGE (result_id)")
             try:
@@ -295,7 +313,7 @@ class TestBookmarks:
                 owner.execute("INSERT INTO it SELECT * FROM lab_results WHERE result_id <= 200")
                 owner.execute("GRANT SELECT ON it TO acme_reader")
                 # What was read of another table isn't this one's.
-                case.with_tables(_SUBJECTS, BOOKMARKED).run("run-1")
+                case.with_tables(BOOKMARKED).run("run-1")
                 case.run("run-2")
                 assert (read_now(case), len(case.rows())) == (200, 200)
                 owner.execute("CREATE TABLE later (LIKE it INCLUDING ALL)")
