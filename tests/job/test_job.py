@@ -140,7 +140,7 @@ def read_now(case: Case) -> int:
 
 
 def results_in_database(server: Postgresql) -> list[dict[str, Any]]:
-    return in_database(server, f"SELECT {', '.join(_RESULTS)} FROM lab_results")
+    return in_database(server, f"SELECT {', '.join(_RESULTS)} FROM lab_results")  # noqa: S608 - our own names
 
 
 class TestBookmarks:
