@@ -16,15 +16,17 @@ from devtools.customer_readers import Readers
 from devtools.deployed_customers import Deployed, Source, failures, isolation, job, topic_of_failures
 from devtools.embedded_aws.server import Credentials, EmbeddedAws
 from devtools.stage import NotRunError, Stage
-from tests.job.conftest import SMALL_RULES, SMALL_TABLES
+from tests.job.conftest import FEW_ROWS, SMALL_RULES, SMALL_TABLES
 
 _ONE, _OTHER = customers.NAMES
 
 
 @pytest.mark.deploy
-def test_every_row_holds_and_breaks_when_it_isnt_so(tmp_path: Path) -> None:
+def test_every_row_holds_and_breaks_when_it_isnt_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if lacking := spark.missing() or postgresql.missing():
         pytest.skip(f"not run: {lacking}")
+    settings = spark.settings
+    monkeypatch.setattr(spark, "settings", lambda files, **more: settings(files, **more) | FEW_ROWS)
     rules = tmp_path / "rules"
     rules.mkdir()
     for name, text in SMALL_RULES.items():
