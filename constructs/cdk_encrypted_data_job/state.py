@@ -7,7 +7,7 @@ job alone. The run's manifest names their files and says how far was read: both 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession, Window, functions
 
@@ -16,20 +16,24 @@ from cdk_encrypted_data_job.arguments import TableSource
 from cdk_encrypted_data_job.errors import SettingsError
 from cdk_encrypted_data_job.extract import Snapshot
 from cdk_encrypted_data_job.manifests import TableState
-from cdk_encrypted_data_job.output import CACHED
+from cdk_encrypted_data_job.output import CACHED, MOST_BYTES
 from cdk_encrypted_data_job.progress import Step, Summary
-from cdk_encrypted_data_job.storage import Place
+from cdk_encrypted_data_job.storage import Place, StoredFile
 
+FILES_OF_A_TASK = 32
+"""So many files of a table stay for each task that writes. If there are more, and small, all rows are stored anew."""
 # No column of a database can be named so, as far as rules go.
 _NUMBER, _RANK = "file#", "rank#"
+_SMALL = MOST_BYTES // 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Grown:
-    """A table in this run: its new rows, how many, and its state without their files."""
+    """A table in this run: its new rows, how many, what is to be stored, and the state that its files go to."""
 
     new: DataFrame
     rows: int
+    stored: DataFrame
     state: TableState
 
 
@@ -90,23 +94,25 @@ class History:
         except BaseException:
             new.unpersist()
             raise
-        self._grown[table.name] = _Grown(new=new, rows=step.rows_in, state=state)
+        grown = self._grown[table.name] = _Grown(new=new, rows=step.rows_in, stored=new, state=state)
         if not files:
             return new
         old = output.read(self._spark, files, schema=new.schema, place=self._place, numbered=_NUMBER)
         self.kms_calls += len(files)
         every = _newest(old, new.withColumn(_NUMBER, functions.lit(len(files))), mark.key).persist(CACHED)
         step.rows = every.count()
+        if grown.rows and are_worn(files, rows=step.rows, partitions=self._partitions):
+            self._grown[table.name] = replace(grown, stored=every, state={**state, "files": []})
         return every
 
     def holds(self, frame: DataFrame) -> bool:
-        """Say whether a frame is one of new rows, which stay until they are stored, whoever reads them before."""
-        return any(frame is grown.new for grown in self._grown.values())
+        """Say whether a frame is one that stays until it is stored, whoever reads it before."""
+        return any(frame is grown.new or frame is grown.stored for grown in self._grown.values())
 
     def keep(self, summary: Summary) -> dict[str, TableState]:
-        """Store the new rows, and return what the run's manifest has to say.
+        """Store the new rows, or all of them in place of worn files, and return what the run's manifest has to say.
 
-        They count when it does. Nothing that counts is written over, or left out of it.
+        They count when it does. Nothing that counts is written over.
         """
         tables: dict[str, TableState] = {}
         for name, grown in self._grown.items():
@@ -115,7 +121,7 @@ class History:
                 continue
             with summary.step("state", name) as step:
                 folder = f"{self._folder}{name}/"
-                files = output.write(grown.new, place=self._place, folder=folder, partitions=self._partitions)
+                files = output.write(grown.stored, place=self._place, folder=folder, partitions=self._partitions)
                 step.rows_in = grown.rows
                 step.stored(files)
             self.kms_calls += len(files)
@@ -123,9 +129,21 @@ class History:
         return tables
 
     def forget(self) -> None:
-        """Let the new rows go."""
+        """Let go what was to be stored."""
         for grown in self._grown.values():
+            grown.stored.unpersist()
             grown.new.unpersist()
+
+
+def are_worn(files: Sequence[StoredFile], *, rows: int, partitions: int) -> bool:
+    """Say whether rows are better stored anew, by so many tasks, than kept in these files.
+
+    Each file is a request to KMS in each run to come, and a line in its manifest; each old row is read for nothing.
+    """
+    many = len(files) > FILES_OF_A_TASK * partitions
+    small = sum(file["size"] for file in files) < len(files) * _SMALL
+    mostly_old = sum(file["rows"] for file in files) > 2 * rows
+    return (many and small) or mostly_old
 
 
 def _newest(old: DataFrame, new: DataFrame, key: Sequence[str]) -> DataFrame:

@@ -64,6 +64,8 @@ def test_the_programs_read_runs_and_find_what_none_has_named(aws: EmbeddedAws, m
 
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
+    # The session of boto3 keeps the credentials that it found first.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     said = dict(re.findall(rf'^({"|".join(_NAMES)}) = "(.*)"$', _READ, re.MULTILINE))
     bucket = said["bucket"]
     key_arn = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
@@ -111,8 +113,6 @@ def test_the_programs_read_runs_and_find_what_none_has_named(aws: EmbeddedAws, m
         ),
     )
     stored("goes-on")
-    # The session of boto3 keeps the credentials that it found first.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     names: dict[str, Any] = {}
     exec(_READ.replace(said["key_arn"], key_arn), names)  # noqa: S102 - our own page
     assert names["table"].to_pydict() == {"result_id": [1, 2]}

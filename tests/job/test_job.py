@@ -25,6 +25,7 @@ from cdk_encrypted_data_job.errors import (
     OvertakenError,
     SettingsError,
 )
+from cdk_encrypted_data_job.storage import StoredFile
 from devtools import clinical_data
 from tests.job.conftest import ADD, ADDED, BOOKMARKED, SMALL_RULES, SMALL_TABLES, in_database
 
@@ -240,6 +241,78 @@ class TestBookmarks:
         case.run("third")
         assert (read_now(case), case.rows()) == (2, results_in_database(server))
         assert sum(file["rows"] for file in case.finished().manifest().tables["lab_results"]["files"]) == kept + 2
+
+    def test_worn_files_are_stored_anew(
+        self, case: Case, server: Postgresql, put_rules: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from cdk_encrypted_data_job import output, state
+
+        # After this step nobody reads the table any more but who stores it.
+        rules = _ALONE | {
+            "10_named_results": "SELECT * FROM lab_results",
+            "write_results": "SELECT * FROM named_results",
+        }
+        case = case.with_rules(put_rules(**rules))
+        write, cached = output.write, []
+
+        def writing(rows: Any, **where: Any) -> Any:
+            cached.append(rows.is_cached)
+            return write(rows, **where)
+
+        def kept() -> dict[str, int]:
+            return {file["name"]: file["rows"] for file in case.finished().manifest().tables["lab_results"]["files"]}
+
+        case.run("run-1")
+        first = kept()
+        with server.connect("acme") as owner:
+            owner.execute(ADD, [ADDED])
+            owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id IN (2, 3)")
+        with monkeypatch.context() as patched:
+            patched.setattr(state, "FILES_OF_A_TASK", 0)
+            with ending_before("manifests/", monkeypatch), pytest.raises(KeyboardInterrupt):
+                case.run("run-2")
+            assert kept() == first
+            patched.setattr(output, "write", writing)
+            summary = case.run("run-2")
+            # What is stored of the table isn't read and decrypted a second time.
+            assert cached == [False, True]
+            every = results_in_database(server)
+            assert (read_now(case), case.rows(), sum(kept().values())) == (3, every, len(every))
+            assert not first.keys() & kept().keys()
+            # Those that were read, those that were stored, the output's, the summary, the manifest and the one before.
+            written = case.finished().manifest().outputs["results"]["files"]
+            assert summary.kms_calls == len(first) + len(kept()) + len(written) + 3
+            # Nothing new is no reason.
+            second = kept()
+            case.run("run-3")
+            assert kept() == second
+        with server.connect("acme") as owner:
+            owner.execute("UPDATE lab_results SET value = value + 1 WHERE result_id = 3")
+        case.run("run-4")
+        assert (read_now(case), case.rows()) == (1, results_in_database(server))
+        assert second.items() < kept().items()
+        # What earlier runs kept is still there, for those who go back to them.
+        assert first.keys() < set(case.state_objects())
+
+    @pytest.mark.parametrize(
+        ("count", "size", "rows", "partitions", "worn"),
+        [
+            (64, 1000, 64, 2, False),
+            (65, 1000, 65, 2, True),
+            (65, 1000, 65, 3, False),
+            # Stored anew they would be as many.
+            (65, 2**24, 65, 2, False),
+            (65, 2**24 - 1, 65, 2, True),
+            # More than every other row is there again, younger.
+            (10, 2**24, 5, 2, False),
+            (11, 2**24, 5, 2, True),
+        ],
+    )
+    def test_what_is_stored_anew(self, count: int, size: int, rows: int, partitions: int, *, worn: bool) -> None:
+        from cdk_encrypted_data_job.state import are_worn
+
+        files = [StoredFile(name=str(number), rows=1, size=size, sha256="") for number in range(count)]
+        assert are_worn(files, rows=rows, partitions=partitions) is worn
 
     def test_a_failed_check_leaves_the_bookmark_where_it_was(
         self, case: Case, server: Postgresql, put_rules: Any
