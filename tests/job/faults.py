@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from devtools.postgresql import Postgresql
     from tests.job.conftest import Case
 
+_AS_LONG_AS_IT_RUNS = 600
 KINDS = ("driver", "worker", "postgresql", "s3", "kms")
 
 
@@ -105,7 +106,8 @@ def _happening(case: Case, server: Postgresql, kind: str, chance: random.Random)
     ended = threading.Event()
     # Not after the last line: the run is over then.
     moment = _Moment(chance.randint(1, lines(case) - 1))
-    later, lasts = chance.uniform(0, 0.3), chance.uniform(0.1, 3)
+    # What is out for seconds, the job waits for; one time in two it stays out until the run gives up.
+    later, lasts = chance.uniform(0, 0.3), chance.choice((chance.uniform(0.1, 3), _AS_LONG_AS_IT_RUNS))
 
     def happen() -> None:
         moment.came.wait()
